@@ -1,0 +1,5 @@
+module github.com/llenergymeasure/llem/plugins/sim
+
+go 1.26.0
+
+require github.com/llenergymeasure/llem/sdk v0.0.0
