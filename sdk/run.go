@@ -292,7 +292,8 @@ func (r *Run) Heartbeat() Heartbeat {
 }
 
 // Finish flushes what is left and returns the closing record, without
-// counters. It is an error if requests were handed out and never completed.
+// counters. It is an error if requests were handed out and never completed,
+// unless the Run was aborted.
 // Package serve calls it after Backend.Run has returned.
 func (r *Run) Finish() (Finished, error) {
 	r.mu.Lock()
@@ -301,11 +302,14 @@ func (r *Run) Finish() (Finished, error) {
 	if r.reason == "" {
 		r.reason = FinishStopped
 	}
+	if r.stop == StopAbort {
+		r.reason = FinishAborted
+	}
 	finished := Finished{
 		MonoNs: MonoNow(), Reason: r.reason, Applied: r.spec,
 		Completions: r.done.Load(), Passes: r.passes.Load(), OutputTokens: r.outputTokens.Load(),
 	}
-	if missing := r.sent.Load() - r.done.Load(); missing != 0 {
+	if missing := r.sent.Load() - r.done.Load(); missing != 0 && r.reason != FinishAborted {
 		return finished, &Error{
 			Code: Internal, Phase: "run",
 			Message: fmt.Sprintf("%d requests were handed out and %d completed", r.sent.Load(), r.done.Load()),
