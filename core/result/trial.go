@@ -1,0 +1,212 @@
+package result
+
+import (
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// SchemaVersion is the version of every record that this package writes.
+// Readers migrate older ones.
+const SchemaVersion = 1
+
+// Status of a trial.
+type Status string
+
+// The states of a finished trial. An unfinished one stays in attempts/.
+const (
+	StatusOK     Status = "ok"
+	StatusFailed Status = "failed"
+)
+
+// Trial is one load, one Run, and its windows, of one cell in one block.
+type Trial struct {
+	SchemaVersion int    `json:"schema_version"`
+	Study         string `json:"study"`
+	Cell          Cell   `json:"cell"`
+	// Block is the replicate, from 0; Position its place in the block's order.
+	Block    int `json:"block"`
+	Position int `json:"position"`
+
+	Status  Status   `json:"status"`
+	Failure *Failure `json:"failure,omitempty"`
+	// Ranked is false if a warning of severity fatal keeps the trial out of
+	// estimates; it is stored and shown all the same.
+	Ranked   bool             `json:"ranked"`
+	Warnings []energy.Warning `json:"warnings"`
+
+	Host        string `json:"host"`
+	BootID      string `json:"boot_id"`
+	StartedUTC  string `json:"started_utc"`  // RFC 3339
+	FinishedUTC string `json:"finished_utc"` // RFC 3339
+
+	CoreVersion string   `json:"core_version"`
+	Plugin      Plugin   `json:"plugin"`
+	Sources     []Source `json:"sources"`
+
+	Load *Load `json:"load,omitempty"`
+	Work *Work `json:"work,omitempty"`
+	// WarmUp is the Run before the measured one; nil if there was none.
+	WarmUp       *Run          `json:"warm_up,omitempty"`
+	Run          *Run          `json:"run,omitempty"`
+	Conditioning *Conditioning `json:"conditioning,omitempty"`
+	// IdlePowerW is the mean power of each domain with the model loaded and no
+	// request, by domain id. Metadata: it is never subtracted.
+	IdlePowerW map[string]float64 `json:"idle_power_w,omitempty"`
+
+	// Boundary says what the headline's joules cover; Headline names the
+	// domains that are summed for it.
+	Boundary string   `json:"boundary"`
+	Headline []string `json:"headline"`
+	Windows  []Window `json:"windows"`
+}
+
+// Cell is the configuration measured, with what the study wrote.
+type Cell struct {
+	ID         string    `json:"id"`
+	Label      string    `json:"label"`
+	Instance   string    `json:"instance"`
+	Parameters sdk.Table `json:"parameters"`
+	// Definition is the canonical text that ID is a hash of.
+	Definition string         `json:"definition,omitempty"`
+	Axes       map[string]any `json:"axes,omitempty"`
+	Loop       sdk.Loop       `json:"loop"`
+	// Grouped: windows of one load stand in for loads (flagged, not ranked).
+	Grouped bool `json:"grouped,omitempty"`
+}
+
+// Failure says why a trial has no result.
+type Failure struct {
+	// Phase is what was being done: "gate", "load", "prepare", "warm-up",
+	// "run", "window", "unload".
+	Phase string `json:"phase"`
+	// Code is an sdk.Code or one of the core's own, such as heartbeat_lost.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Advice  string `json:"advice,omitempty"`
+	// StderrTail holds the plugin's last lines.
+	StderrTail []string         `json:"stderr_tail,omitempty"`
+	Numbers    map[string]int64 `json:"numbers,omitempty"`
+	Stack      string           `json:"stack,omitempty"`
+}
+
+// Plugin is who did the work.
+type Plugin struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	SDKVersion string `json:"sdk_version"`
+	// Digest over the manifest and every file of the plugin.
+	Digest string `json:"digest"`
+}
+
+// Source is an energy source with its domains.
+type Source struct {
+	Name    string          `json:"name"`
+	Plugin  Plugin          `json:"plugin"` // empty for one built in
+	Domains []energy.Domain `json:"domains"`
+	// Why says how the source was chosen: "named by the study", "auto: ...".
+	Why string `json:"why"`
+}
+
+// Load is what was loaded, read back from the engine.
+type Load struct {
+	BeginNs int64            `json:"begin_ns"`
+	EndNs   int64            `json:"end_ns"`
+	Report  sdk.LoadReport   `json:"report"`
+	Stages  []sdk.StageEvent `json:"stages"`
+}
+
+// Work identifies the requests that were run.
+type Work struct {
+	// Hash over the definition (data, seed, lengths, sampling).
+	Hash string `json:"hash"`
+	// TokenHash over all prepared requests, hex.
+	TokenHash string `json:"token_hash"`
+	Requests  int    `json:"requests"`
+	// PassHashes are token hashes of the passes that ran, in order, hex; arms
+	// of a comparison must agree on each pass that both ran.
+	PassHashes []string `json:"pass_hashes,omitempty"`
+}
+
+// Run is one Run as it was driven. Its completions are in requests.parquet.
+type Run struct {
+	Spec     sdk.RunSpec      `json:"spec"`
+	BeginNs  int64            `json:"begin_ns"`
+	EndNs    int64            `json:"end_ns"`
+	Reason   sdk.FinishReason `json:"reason"`
+	Before   *sdk.Counters    `json:"counters_before,omitempty"`
+	After    *sdk.Counters    `json:"counters_after,omitempty"`
+	Passes   []sdk.PassRecord `json:"passes,omitempty"`
+	Requests int64            `json:"requests"`
+	Failed   int64            `json:"failed"`
+}
+
+// Conditioning is the part of the Run before the window.
+type Conditioning struct {
+	FromNs  int64 `json:"from_ns"`
+	ToNs    int64 `json:"to_ns"`
+	Settled bool  `json:"settled"`
+	// Reason in words, such as "time reached" or "power slope 1.8 % in 3 s".
+	Reason string `json:"reason"`
+}
+
+// Window is one measured span of a Run: one cut for time and energy alike.
+type Window struct {
+	Index  int   `json:"index"`
+	FromNs int64 `json:"from_ns"`
+	ToNs   int64 `json:"to_ns"`
+	// Rule says how the edges were chosen: "passes 7-19", "completions 64-256".
+	Rule string `json:"rule"`
+	// Passes in the window (batch) and requests completed in it.
+	Passes   int   `json:"passes,omitempty"`
+	Requests int64 `json:"requests"`
+	Failed   int64 `json:"failed"`
+	// Tokens are counted, never taken from the plan.
+	PromptTokens  int64 `json:"prompt_tokens"`
+	OutputTokens  int64 `json:"output_tokens"`
+	PaddingTokens int64 `json:"padding_tokens,omitempty"`
+
+	// Domains holds every domain's joules; only those named in Trial.Headline
+	// are part of EnergyJ.
+	Domains []DomainEnergy `json:"domains"`
+	// EnergyJ is the headline's energy; nil if a domain of it has none.
+	EnergyJ *float64 `json:"energy_j"`
+	// Systematic bounds of EnergyJ, relative; nil = not stated by the sensor.
+	SystematicRel *float64 `json:"systematic_rel"`
+	// EdgeRel is the modelled random error of EnergyJ's edges, one sd.
+	EdgeRel *float64 `json:"edge_rel"`
+
+	EnergyPerOutputTokenJ *float64 `json:"energy_per_output_token_j"`
+	EnergyPerRequestJ     *float64 `json:"energy_per_request_j"`
+	OutputTokensPerS      float64  `json:"output_tokens_per_s"`
+	MeanPowerW            *float64 `json:"mean_power_w"`
+	// Latencies of the requests of the window; nil where too few have stamps.
+	TTFT *Quantiles `json:"ttft,omitempty"`
+	TPOT *Quantiles `json:"tpot,omitempty"`
+	E2E  *Quantiles `json:"e2e,omitempty"`
+
+	Warnings []energy.Warning `json:"warnings,omitempty"`
+}
+
+// DurationNs is the length of the window.
+func (w Window) DurationNs() int64 { return w.ToNs - w.FromNs }
+
+// DomainEnergy is one domain's part in a window.
+type DomainEnergy struct {
+	DomainID  string        `json:"domain_id"`
+	Kind      string        `json:"kind"`
+	Source    string        `json:"source"`
+	Estimated bool          `json:"estimated,omitempty"`
+	Window    energy.Window `json:"window"`
+	// Error is set, and Window empty, if no energy could be computed.
+	Error string `json:"error,omitempty"`
+}
+
+// Quantiles of a latency in nanoseconds over N requests.
+type Quantiles struct {
+	N      int   `json:"n"`
+	MeanNs int64 `json:"mean_ns"`
+	P50Ns  int64 `json:"p50_ns"`
+	P90Ns  int64 `json:"p90_ns"`
+	P95Ns  int64 `json:"p95_ns"`
+	P99Ns  int64 `json:"p99_ns"`
+}
