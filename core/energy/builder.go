@@ -1,0 +1,183 @@
+package energy
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Batch is what a source's stream delivers at once for one domain.
+type Batch struct {
+	// Sequence counts the batches of the domain from the stream's first.
+	Sequence uint64
+	Epoch    uint32
+	// Dropped is the number of samples lost since the previous batch.
+	Dropped uint64
+	// CompleteUntilNs is the watermark after this batch; 0 = unchanged.
+	CompleteUntilNs int64
+	// StampsNs and Values run in parallel.
+	StampsNs []int64
+	Values   []int64
+}
+
+// Builder collects batches into Traces. Nothing that it refuses vanishes: every
+// refusal is counted and becomes a warning of the Trace. Safe for one stream
+// appending while others take snapshots.
+type Builder struct {
+	mu            sync.Mutex
+	domain        Domain
+	samples       []Sample
+	gaps          []Gap
+	problems      []problem
+	dropped       uint64
+	completeUntil int64
+	nextSequence  uint64
+	started       bool
+	lossPending   bool
+	lost          uint64
+}
+
+// NewBuilder starts an empty recording of d.
+func NewBuilder(d Domain) (*Builder, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return &Builder{domain: d}, nil
+}
+
+// Append checks a batch and adds its good samples. Samples out of order, twice
+// or with impossible stamps are left out and counted; a missing batch or lost
+// samples leave a Gap.
+func (b *Builder) Append(batch Batch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.completeUntil
+	if n := len(b.samples); n > 0 {
+		at = max(at, b.samples[n-1].MonoNs)
+	}
+	if b.started && batch.Sequence > b.nextSequence {
+		b.note(CodeSequenceGap, batch.Sequence-b.nextSequence, at)
+		b.lossPending = true
+	}
+	if b.started && batch.Sequence < b.nextSequence {
+		b.note(CodeSequenceRepeat, 1, at)
+	} else {
+		b.nextSequence = batch.Sequence + 1
+	}
+	b.started = true
+	if batch.Dropped > 0 {
+		b.note(CodeDropped, batch.Dropped, at)
+		b.dropped += batch.Dropped
+		b.lossPending, b.lost = true, b.lost+batch.Dropped
+	}
+	if len(batch.StampsNs) != len(batch.Values) {
+		b.note(CodeBatchShape, uint64(max(len(batch.StampsNs), len(batch.Values))-min(len(batch.StampsNs), len(batch.Values))), at)
+		b.lossPending = true
+	}
+	for i := range min(len(batch.StampsNs), len(batch.Values)) {
+		b.add(Sample{MonoNs: batch.StampsNs[i], Value: batch.Values[i], Epoch: batch.Epoch})
+	}
+	switch {
+	case batch.CompleteUntilNs >= b.completeUntil:
+		b.completeUntil = batch.CompleteUntilNs
+	case batch.CompleteUntilNs != 0:
+		b.note(CodeWatermark, 1, batch.CompleteUntilNs)
+	}
+}
+
+// add appends one sample or counts why not.
+func (b *Builder) add(s Sample) {
+	if s.MonoNs < 0 {
+		b.note(CodeBadStamp, 1, s.MonoNs)
+		return
+	}
+	n := len(b.samples)
+	if n == 0 {
+		b.samples = append(b.samples, s)
+		b.lossPending, b.lost = false, 0
+		return
+	}
+	last := b.samples[n-1]
+	switch {
+	case s.MonoNs < last.MonoNs:
+		b.note(CodeStampsBackwards, 1, s.MonoNs)
+		return
+	case s.MonoNs == last.MonoNs && s.Value == last.Value && s.Epoch == last.Epoch:
+		b.note(CodeDuplicate, 1, s.MonoNs)
+		return
+	case s.MonoNs == last.MonoNs:
+		b.note(CodeConflict, 1, s.MonoNs)
+		return
+	}
+	if s.Epoch < last.Epoch {
+		b.note(CodeEpochBackwards, 1, s.MonoNs)
+	}
+	if b.completeUntil > 0 && s.MonoNs <= b.completeUntil {
+		b.note(CodeWatermark, 1, s.MonoNs)
+	}
+	if b.lossPending {
+		b.gaps = append(b.gaps, Gap{FromNs: last.MonoNs, ToNs: s.MonoNs, Lost: b.lost})
+		b.lossPending, b.lost = false, 0
+	}
+	b.samples = append(b.samples, s)
+}
+
+// Snapshot returns the recording so far. It copies no samples: the builder only
+// ever appends behind what a snapshot can see.
+func (b *Builder) Snapshot() *Trace {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := &Trace{
+		Domain:          b.domain,
+		CompleteUntilNs: b.completeUntil,
+		Dropped:         b.dropped,
+		samples:         b.samples[:len(b.samples):len(b.samples)],
+		gaps:            b.gaps[:len(b.gaps):len(b.gaps)],
+		problems:        append([]problem(nil), b.problems...),
+		periodNs:        b.domain.UpdateNs,
+	}
+	if t.periodNs == 0 {
+		t.periodNs = medianPeriod(t.samples, b.domain.Reading == ReadingCounter)
+	}
+	return t
+}
+
+// problem is one kind of trouble, counted, with the span in which it was met.
+type problem struct {
+	code            string
+	count           uint64
+	firstNs, lastNs int64
+}
+
+// note counts trouble of one code; the list stays as short as the list of codes.
+func (b *Builder) note(code string, count uint64, atNs int64) {
+	for i := range b.problems {
+		if p := &b.problems[i]; p.code == code {
+			p.count += count
+			p.firstNs, p.lastNs = min(p.firstNs, atNs), max(p.lastNs, atNs)
+			return
+		}
+	}
+	b.problems = append(b.problems, problem{code: code, count: count, firstNs: atNs, lastNs: atNs})
+}
+
+func (p problem) warning(domain string) Warning {
+	w := Warning{Code: p.code, Severity: SeverityWarning, Domain: domain}
+	if p.code == CodeDuplicate {
+		w.Severity = SeverityInfo
+	}
+	w.Message = fmt.Sprintf("%s: %d in the recording, met between %d and %d ns", problemWords[p.code], p.count, p.firstNs, p.lastNs)
+	return w
+}
+
+var problemWords = map[string]string{
+	CodeBadStamp:        "samples with a stamp below zero were left out",
+	CodeStampsBackwards: "samples older than their predecessor were left out",
+	CodeDuplicate:       "repeated samples were left out",
+	CodeConflict:        "samples with another value at the same stamp were left out, the first was kept",
+	CodeBatchShape:      "batches carried unequal numbers of stamps and values; the unpaired rest was left out",
+	CodeSequenceGap:     "batches are missing",
+	CodeSequenceRepeat:  "batches arrived twice or out of order",
+	CodeDropped:         "samples were lost by the source",
+	CodeEpochBackwards:  "the counter epoch fell",
+	CodeWatermark:       "samples or watermarks arrived behind the watermark",
+}
