@@ -80,6 +80,8 @@ type Estimate struct {
 
 	// BCa is the bootstrap interval beside the t interval, from 20 samples on.
 	BCa *Interval `json:"bca,omitempty"`
+	// BCaAbsent says why there is none: small_n or degenerate.
+	BCaAbsent string `json:"bca_absent,omitempty"`
 	// Components splits the variance when loads have several windows.
 	Components *Components `json:"components,omitempty"`
 	Warnings   []Warning   `json:"warnings,omitempty"`

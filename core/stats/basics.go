@@ -1,0 +1,113 @@
+package stats
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Mean is the arithmetic mean, summed from left to right; NaN for no values.
+func Mean(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
+
+// StdDev is the sample standard deviation (n-1 below); NaN for fewer than two.
+func StdDev(x []float64) float64 {
+	if len(x) > 1 && constant(x) {
+		return 0 // the rounded mean of equal values may differ from them
+	}
+	m, sum := Mean(x), 0.0
+	for _, v := range x {
+		sum += (v - m) * (v - m)
+	}
+	return math.Sqrt(sum / float64(len(x)-1))
+}
+
+// CV is the coefficient of variation, StdDev/|Mean|; NaN for fewer than two values
+// or a mean of zero.
+func CV(x []float64) float64 {
+	m := Mean(x)
+	if m == 0 {
+		return math.NaN()
+	}
+	return StdDev(x) / math.Abs(m)
+}
+
+// Median is the 50th percentile; NaN for no values.
+func Median(x []float64) float64 {
+	if len(x) == 0 {
+		return math.NaN()
+	}
+	return percentileSorted(slices.Sorted(slices.Values(x)), 0.5)
+}
+
+// Percentile is the p-th percentile, p from 0 to 100, by numpy's default (linear)
+// rule: position p/100*(n-1), straight line between its neighbours.
+func Percentile(x []float64, p float64) (float64, error) {
+	switch {
+	case len(x) == 0:
+		return 0, fmt.Errorf("percentile %g of no values", p)
+	case !(p >= 0 && p <= 100):
+		return 0, fmt.Errorf("percentile %g is outside 0 to 100", p)
+	}
+	if err := finite("percentile", x); err != nil {
+		return 0, err
+	}
+	return percentileSorted(slices.Sorted(slices.Values(x)), p/100), nil
+}
+
+func percentileSorted(x []float64, share float64) float64 {
+	pos := share * float64(len(x)-1)
+	lower := min(int(pos), len(x)-1)
+	if lower == len(x)-1 {
+		return x[lower]
+	}
+	return x[lower] + (x[lower+1]-x[lower])*(pos-float64(lower))
+}
+
+// RatioOfSums is sum(top)/sum(bottom): the value to print for J/token when token
+// counts differ between trials, where a mean of ratios would give a small trial
+// the weight of a large one.
+func RatioOfSums(top, bottom []float64) (float64, error) {
+	if len(top) == 0 || len(top) != len(bottom) {
+		return 0, fmt.Errorf("ratio of sums: %d values above, %d below; need as many, at least one", len(top), len(bottom))
+	}
+	if err := finite("ratio of sums, above", top); err != nil {
+		return 0, err
+	}
+	if err := finite("ratio of sums, below", bottom); err != nil {
+		return 0, err
+	}
+	t, b := 0.0, 0.0
+	for i := range top {
+		t += top[i]
+		b += bottom[i]
+	}
+	if b == 0 {
+		return 0, fmt.Errorf("ratio of sums: the values below add up to 0")
+	}
+	return t / b, nil
+}
+
+// TInterval is Student's interval for the mean: mean ± t(0.975, n-1)·s/√n. It
+// needs two values.
+func TInterval(x []float64) (Interval, error) {
+	if len(x) < 2 {
+		return Interval{}, fmt.Errorf("t interval needs at least 2 values, has %d", len(x))
+	}
+	if err := finite("t interval", x); err != nil {
+		return Interval{}, err
+	}
+	if constant(x) {
+		return Interval{Lo: x[0], Hi: x[0]}, nil
+	}
+	m := Mean(x)
+	half := tTwoSided(float64(len(x)-1)) * StdDev(x) / math.Sqrt(float64(len(x)))
+	return Interval{Lo: m - half, Hi: m + half}, nil
+}
+
+func constant(x []float64) bool { return len(x) > 0 && slices.Min(x) == slices.Max(x) }

@@ -1,0 +1,124 @@
+package stats
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Arm is one configuration of a comparison: its value in every block that it ran.
+type Arm struct {
+	Name string
+	// Values by block number.
+	Values map[int]float64
+}
+
+// CodeIncompleteBlocks marks comparisons that use fewer blocks than were run.
+const CodeIncompleteBlocks = "incomplete_blocks"
+
+// CompareBlocks compares every other arm with the baseline as randomised complete
+// blocks on log values, adjusted by Holm.
+//
+// Where all arms ran the same blocks (three or more arms, two or more blocks) and
+// their spreads agree, the residual is pooled over the arms, with (b-1)(k-1)
+// degrees of freedom. Otherwise each pair stands on the blocks that both have.
+// Blocks that one of a pair lacks are left out and said.
+func CompareBlocks(spec Spec, baseline Arm, others []Arm) ([]Comparison, error) {
+	all := append([]Arm{baseline}, others...)
+	for _, arm := range all {
+		if err := positive(fmt.Sprintf("comparison of %s, %s", spec.Metric, arm.Name), arm.ordered(slices.Sorted(maps.Keys(arm.Values)))); err != nil {
+			return nil, err
+		}
+	}
+	pooled, unequal := poolResidual(all)
+	out := make([]Comparison, 0, len(others))
+	for _, arm := range others {
+		shared, left := sharedBlocks(baseline, arm)
+		if len(shared) == 0 {
+			return nil, fmt.Errorf("comparison of %s: %s and %s share no block; compare across directories instead", spec.Metric, baseline.Name, arm.Name)
+		}
+		c, err := ComparePaired(spec, baseline.ordered(shared), arm.ordered(shared))
+		if err != nil {
+			return nil, err
+		}
+		if pooled.df > 0 {
+			diff := math.Log(c.Ratio)
+			c = newComparison(spec, MethodBlocksPool, len(shared))
+			c.fill(diff, pooled.se, pooled.df)
+		}
+		c.Baseline, c.Candidate = baseline.Name, arm.Name
+		if left > 0 {
+			c.Warnings = append(c.Warnings, Warning{Code: CodeIncompleteBlocks, Message: fmt.Sprintf("%d blocks hold only one of the two and are left out", left)})
+		}
+		if unequal {
+			c.Warnings = append(c.Warnings, Warning{Code: CodeUnequalSpread, Message: "the arms differ in spread, so each pair has its own error"})
+		}
+		out = append(out, c)
+	}
+	return out, AdjustFamily(out)
+}
+
+// poolResidual is the standard error of a difference of two arms from the residual
+// of all: √(2·MS/b). df is 0 where it must not be pooled; unequal says that the
+// reason is unequal spread, judged by the largest against the smallest residual
+// variance of an arm, F with b-1 degrees of freedom at 5 % over all pairs of arms.
+func poolResidual(arms []Arm) (pooled difference, unequal bool) {
+	k, b := len(arms), len(arms[0].Values)
+	blocks := slices.Sorted(maps.Keys(arms[0].Values))
+	if k < 3 || b < 2 {
+		return difference{}, false
+	}
+	y := make([][]float64, k)
+	for i, arm := range arms {
+		if !slices.Equal(slices.Sorted(maps.Keys(arm.Values)), blocks) {
+			return difference{}, false
+		}
+		y[i] = logOf(arm.ordered(blocks))
+	}
+	grand, blockMean := 0.0, make([]float64, b)
+	for _, row := range y {
+		for j, v := range row {
+			blockMean[j] += v / float64(k)
+			grand += v / float64(k*b)
+		}
+	}
+	total := 0.0
+	spread := make([]float64, k)
+	for i, row := range y {
+		armMean := Mean(row)
+		for j, v := range row {
+			r := v - armMean - blockMean[j] + grand
+			spread[i] += r * r
+		}
+		total += spread[i]
+	}
+	free := float64(b - 1)
+	limit := distuv.F{D1: free, D2: free}.Quantile(1 - 0.05/float64(k*(k-1)))
+	if slices.Max(spread) > limit*slices.Min(spread) {
+		return difference{}, true
+	}
+	df := free * float64(k-1)
+	return difference{se: math.Sqrt(2 * total / df / float64(b)), df: df}, false
+}
+
+// ordered gives the arm's values in the order of blocks.
+func (a Arm) ordered(blocks []int) []float64 {
+	out := make([]float64, len(blocks))
+	for i, b := range blocks {
+		out[i] = a.Values[b]
+	}
+	return out
+}
+
+// sharedBlocks lists the blocks that both arms ran, and counts the others.
+func sharedBlocks(a, b Arm) (shared []int, left int) {
+	for _, block := range slices.Sorted(maps.Keys(a.Values)) {
+		if _, ok := b.Values[block]; ok {
+			shared = append(shared, block)
+		}
+	}
+	return shared, len(a.Values) + len(b.Values) - 2*len(shared)
+}

@@ -1,0 +1,165 @@
+package stats
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// SummarizeLoads makes the estimate of one metric of one cell. values holds, per
+// load in the order in which they ran, the values of its windows. The windows of a
+// load are averaged first; the loads are the samples.
+//
+// One load gives no interval (warning single_cycle), only the modelled edge term
+// if the spec carries one.
+func SummarizeLoads(spec Spec, values [][]float64) (Estimate, error) {
+	what := fmt.Sprintf("summary of %s", spec.Metric)
+	if len(values) == 0 {
+		return Estimate{}, fmt.Errorf("%s: no loads, so no statistics", what)
+	}
+	means := make([]float64, len(values))
+	unequal := false
+	for i, windows := range values {
+		if len(windows) == 0 {
+			return Estimate{}, fmt.Errorf("%s: load %d of %d has no windows; leave it out by name", what, i+1, len(values))
+		}
+		if err := finite(fmt.Sprintf("%s, load %d of %d", what, i+1, len(values)), windows); err != nil {
+			return Estimate{}, err
+		}
+		means[i] = Mean(windows)
+		unequal = unequal || len(windows) != len(values[0])
+	}
+	if err := finite(what, means); err != nil { // a sum of finite values can overflow
+		return Estimate{}, err
+	}
+	e, err := summarize(spec, means)
+	if err != nil {
+		return Estimate{}, fmt.Errorf("%s: %w", what, err)
+	}
+	e.Components = componentsOf(values)
+	if unequal {
+		e.warn(CodeUnequalLoads, "loads have different numbers of windows; each load counts once all the same")
+	}
+	if len(means) == 1 {
+		e.warn(CodeSingleCycle, "one load only: the spread between loads is unknown, so there is no interval; run more cycles")
+	}
+	return e, nil
+}
+
+// SummarizeGrouped makes an estimate from the windows of one load as samples: fast,
+// for a first look. It knows nothing of the spread between loads, so it is flagged
+// single_load and must not be ranked.
+func SummarizeGrouped(spec Spec, windows []float64) (Estimate, error) {
+	what := fmt.Sprintf("summary of %s", spec.Metric)
+	if len(windows) == 0 {
+		return Estimate{}, fmt.Errorf("%s: no windows, so no statistics", what)
+	}
+	if err := finite(what, windows); err != nil {
+		return Estimate{}, err
+	}
+	e, err := summarize(spec, windows)
+	if err != nil {
+		return Estimate{}, fmt.Errorf("%s: %w", what, err)
+	}
+	e.warn(CodeSingleLoad, "the samples are %d windows of one load: the spread between fresh starts is missing, so the interval is too narrow", len(windows))
+	if len(windows) == 1 {
+		e.warn(CodeSingleCycle, "one window only: there is no interval")
+	}
+	return e, nil
+}
+
+// summarize does the part that is the same whatever the samples are.
+func summarize(spec Spec, x []float64) (Estimate, error) {
+	e := Estimate{
+		Metric: spec.Metric, Unit: spec.Unit, Direction: spec.Direction, Boundary: spec.Boundary,
+		N: len(x), Centre: Mean(x), Method: MethodNone, Confidence: Confidence,
+		SystematicRel: clone(spec.SystematicRel), BCaAbsent: CodeSmallN,
+	}
+	if e.Direction == "" {
+		e.Direction = DirectionOf(spec.Unit)
+	}
+	if math.IsInf(e.Centre, 0) {
+		return Estimate{}, errors.New("the sum of the values is beyond a float64")
+	}
+	if len(x) == 1 {
+		if spec.EdgeRel != nil {
+			half := normalQuantile(1-(1-Confidence)/2) * *spec.EdgeRel
+			e.RandomRel, e.Method = &half, MethodModelledEdge
+		}
+		return e, nil
+	}
+	ci, err := TInterval(x)
+	if err != nil {
+		return Estimate{}, err
+	}
+	e.Method, e.Lo, e.Hi = MethodT, number(ci.Lo), number(ci.Hi)
+	if e.Centre != 0 {
+		e.RandomRel = number((ci.Hi - ci.Lo) / 2 / math.Abs(e.Centre))
+	}
+	e.CV = number(CV(x))
+	e.doubts(x)
+	return e, e.addBCa(x, spec.Seed)
+}
+
+// addBCa puts the bootstrap interval beside t; where it cannot, BCaAbsent says why.
+func (e *Estimate) addBCa(x []float64, seed uint64) error {
+	if len(x) < MinBCa {
+		return nil
+	}
+	r, err := BCaMean(x, seed)
+	switch {
+	case errors.Is(err, ErrDegenerate):
+		e.BCaAbsent = CodeDegenerate
+		return nil
+	case err != nil:
+		return err
+	}
+	e.BCa, e.BCaAbsent = &r.Interval, ""
+	return nil
+}
+
+// doubts flags what makes the interval less than it seems. Nothing is removed.
+func (e *Estimate) doubts(x []float64) {
+	if StdDev(x) == 0 {
+		e.warn(CodeDegenerate, "all %d values are equal: the interval of no width says that the resolution is coarser than the spread", len(x))
+		return
+	}
+	if e.CV != nil && *e.CV > 0.05 {
+		e.warn(CodeCVHigh, "coefficient of variation %.1f %% (limit 5 %%)", 100**e.CV)
+	}
+	// With fewer values every set has one that looks far out.
+	if len(x) >= 5 {
+		for _, i := range Outliers(x) {
+			e.warn(CodeOutlier, "sample %d of %d (%g) lies far from the median %g; it is kept", i+1, len(x), x[i], Median(x))
+		}
+	}
+	d, ok := DriftOf(x)
+	if !ok {
+		return
+	}
+	if d.Present {
+		e.warn(CodeDrift, "a trend of %+.1f %% over the run (Mann-Kendall p = %.3g)", 100*d.RunRel, d.MannKendallP)
+	}
+	if len(x) >= 8 && d.Lag1 > 0.5 {
+		e.warn(CodeAutocorrelate, "neighbouring samples are alike (lag-1 correlation %.2f): the interval is too narrow", d.Lag1)
+	}
+}
+
+func (e *Estimate) warn(code, format string, args ...any) {
+	e.Warnings = append(e.Warnings, Warning{Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// number is a pointer to v, nil where v is no number: absent, never NaN.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func clone(p *float64) *float64 {
+	if p == nil {
+		return nil
+	}
+	return number(*p)
+}
