@@ -46,7 +46,7 @@ func BCaRatio(a, b []float64, paired bool, seed uint64) (BCaResult, error) {
 	if err := positive("bootstrap ratio, baseline", a); err != nil {
 		return BCaResult{}, err
 	}
-	return bca([][]float64{b, a}, paired, func(s [][]float64) float64 { return Mean(s[0]) / Mean(s[1]) }, seed)
+	return bca([][]float64{a, b}, paired, func(s [][]float64) float64 { return Mean(s[1]) / Mean(s[0]) }, seed)
 }
 
 // bca draws all resamples of the first sample, then of the second; paired samples

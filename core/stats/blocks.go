@@ -63,8 +63,7 @@ func CompareBlocks(spec Spec, baseline Arm, others []Arm) ([]Comparison, error) 
 
 // poolResidual is the standard error of a difference of two arms from the residual
 // of all: √(2·MS/b). df is 0 where it must not be pooled; unequal says that the
-// reason is unequal spread, judged by the largest against the smallest residual
-// variance of an arm, F with b-1 degrees of freedom at 5 % over all pairs of arms.
+// reason is unequal spread.
 func poolResidual(arms []Arm) (pooled difference, unequal bool) {
 	k, b := len(arms), len(arms[0].Values)
 	blocks := slices.Sorted(maps.Keys(arms[0].Values))
@@ -78,7 +77,10 @@ func poolResidual(arms []Arm) (pooled difference, unequal bool) {
 		}
 		y[i] = logOf(arm.ordered(blocks))
 	}
-	grand, blockMean := 0.0, make([]float64, b)
+	if !spreadsAgree(y) {
+		return difference{}, true
+	}
+	blockMean, grand := make([]float64, b), 0.0
 	for _, row := range y {
 		for j, v := range row {
 			blockMean[j] += v / float64(k)
@@ -86,22 +88,35 @@ func poolResidual(arms []Arm) (pooled difference, unequal bool) {
 		}
 	}
 	total := 0.0
-	spread := make([]float64, k)
-	for i, row := range y {
-		armMean := Mean(row)
+	for _, row := range y {
+		mean := Mean(row)
 		for j, v := range row {
-			r := v - armMean - blockMean[j] + grand
-			spread[i] += r * r
+			r := v - mean - blockMean[j] + grand
+			total += r * r
 		}
-		total += spread[i]
 	}
-	free := float64(b - 1)
-	limit := distuv.F{D1: free, D2: free}.Quantile(1 - 0.05/float64(k*(k-1)))
-	if slices.Max(spread) > limit*slices.Min(spread) {
-		return difference{}, true
-	}
-	df := free * float64(k-1)
+	df := float64(b-1) * float64(k-1)
 	return difference{se: math.Sqrt(2 * total / df / float64(b)), df: df}, false
+}
+
+// spreadsAgree compares the variances of the differences of every pair of arms
+// (residuals would not do: a wild arm leaks into all of them through the block
+// means). The largest may exceed the smallest by the 5 % limit of F with b-1
+// degrees of freedom, corrected for the number of comparisons.
+func spreadsAgree(y [][]float64) bool {
+	var variances []float64
+	for i := range y {
+		for j := range i {
+			d := make([]float64, len(y[i]))
+			for n := range d {
+				d[n] = y[i][n] - y[j][n]
+			}
+			variances = append(variances, StdDev(d)*StdDev(d))
+		}
+	}
+	free, m := float64(len(y[0])-1), float64(len(variances))
+	limit := distuv.F{D1: free, D2: free}.Quantile(1 - 0.05/(m*(m-1)))
+	return slices.Max(variances) <= limit*slices.Min(variances)
 }
 
 // ordered gives the arm's values in the order of blocks.
