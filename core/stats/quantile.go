@@ -23,10 +23,13 @@ func TQuantile(p, df float64) float64 {
 	// whose digits do not drown beside 1, bring it to the last few bits.
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}
 	x := t.Quantile(p)
-	for range 4 {
+	if df > 1000 { // there it can fail in the tail, and the normal is near
+		x = normalQuantile(p)
+	}
+	for range 6 {
 		density := t.Prob(x)
 		step := (tTail(-x, df) - p) / density
-		if !(math.Abs(step) < 1e-3*math.Abs(x)) {
+		if !(math.Abs(step) < 0.1*math.Abs(x)) {
 			break
 		}
 		x -= step
