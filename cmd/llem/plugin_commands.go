@@ -1,0 +1,272 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/registry"
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/plugintest"
+)
+
+// pluginCommands are `llem plugins ...`.
+type pluginCommands struct {
+	List    pluginList    `cmd:"" default:"1" help:"List installed plugins; starts none of them."`
+	Show    pluginShow    `cmd:"" help:"Show a plugin and its parameters."`
+	Check   pluginCheck   `cmd:"" help:"Run the conformance suite against a plugin."`
+	Install pluginInstall `cmd:"" help:"Copy a plugin into the plugin directory and verify it."`
+	Lock    pluginLock    `cmd:"" help:"Write llem.lock beside a study: the plugins that it uses, by digest."`
+}
+
+// searchFlags are shared by all commands that look for plugins.
+type searchFlags struct {
+	PluginDir []string `help:"Search this directory for plugins first (repeatable)." type:"path" placeholder:"DIR"`
+}
+
+func (f searchFlags) open(a *app) (*registry.Registry, []registry.Dir, error) {
+	dirs := registry.SearchPath(f.PluginDir, a.user.PluginDirs)
+	r, err := registry.Open(dirs, registry.Options{
+		CacheDir: filepath.Join(llem.CacheDir(a.user), "registry"), CoreVersion: llem.Version,
+	})
+	return r, dirs, err
+}
+
+type pluginList struct {
+	searchFlags
+}
+
+// Run prints a table on a terminal and `name version` lines elsewhere.
+func (c *pluginList) Run(a *app) error {
+	r, dirs, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	entries := r.Entries()
+	if !terminal(a.stdout) {
+		for _, e := range entries {
+			fmt.Fprintln(a.stdout, listLine(e))
+		}
+	} else {
+		t := newTable()
+		t.AppendHeader(table.Row{"name", "kinds", "version", "protocol", "state", "where"})
+		for _, e := range entries {
+			t.AppendRow(table.Row{e.Name, strings.Join(e.Kinds, ", "), e.Version, e.Protocol, state(e), e.Dir})
+		}
+		fmt.Fprintln(a.stdout, t.Render())
+	}
+	for _, e := range entries {
+		for _, shadowed := range e.Shadows {
+			fmt.Fprintf(a.stderr, "warning: %s hides another %s in %s\n", e.Dir, e.Name, shadowed)
+		}
+		if e.Problem != nil {
+			fmt.Fprintf(a.stderr, "warning: %s cannot be used: %v\n", e.Name, e.Problem)
+		}
+	}
+	var searched []string
+	for _, d := range dirs {
+		searched = append(searched, fmt.Sprintf("%s (%s)", d.Path, d.Origin))
+	}
+	fmt.Fprintf(a.stderr, "Searched: %s\n", strings.Join(searched, ", "))
+	return nil
+}
+
+func listLine(e registry.Entry) string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", e.Name, strings.Join(e.Kinds, ","), e.Version, state(e), e.Dir)
+}
+
+func state(e registry.Entry) string {
+	if e.Problem != nil {
+		return "unusable"
+	}
+	return "ready"
+}
+
+func newTable() table.Writer {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Format.Header = text.FormatDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	t.SetStyle(style)
+	return t
+}
+
+type pluginShow struct {
+	searchFlags
+	Name string `arg:"" help:"Name of the plugin."`
+}
+
+// Run prints who the plugin is and its parameters.
+func (c *pluginShow) Run(a *app) error {
+	r, _, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	e, err := r.Find(c.Name)
+	if err != nil {
+		return usageError{err}
+	}
+	d, err := r.Describe(a.ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	text.DisableColors()
+	fmt.Fprintf(a.stdout, "%s %s  %s\nkinds     %v\nwhere     %s\ncommand   %s\nsdk       %s, contract minor %d\ndigest    %s\n",
+		d.Name, d.Version, d.Doc, d.Kinds, e.Dir, strings.Join(e.Command, " "), d.SDKVersion, d.ProtocolMinor, e.Digest())
+	showSchema(a, "Parameters of [backends."+d.Name+"]", d.BackendSchema)
+	showSchema(a, "Parameters of [sources."+d.Name+"]", d.SourceSchema)
+	return nil
+}
+
+func showSchema(a *app, title string, schema []sdk.Parameter) {
+	if len(schema) == 0 {
+		return
+	}
+	t := newTable()
+	t.AppendHeader(table.Row{"key", "type", "unit", "default", "range", "sweep", "doc"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 5, WidthMax: 36}, {Number: 7, WidthMax: 60}})
+	appendSchema(t, "", schema)
+	fmt.Fprintf(a.stdout, "\n%s\n%s\n", title, t.Render())
+}
+
+func appendSchema(t table.Writer, prefix string, schema []sdk.Parameter) {
+	for _, p := range schema {
+		def, sweep := "engine's", "no"
+		if p.Default != nil {
+			def = fmt.Sprint(p.Default)
+		}
+		if p.Required {
+			def = "required"
+		}
+		if p.Sweepable {
+			sweep = "yes"
+		}
+		t.AppendRow(table.Row{prefix + p.Key, p.Type, p.UnitName, def, valueRange(p), sweep, p.Description})
+		appendSchema(t, prefix+p.Key+".", p.Children)
+	}
+}
+
+func valueRange(p sdk.Parameter) string {
+	if len(p.Enum) > 0 {
+		words := make([]string, len(p.Enum))
+		for i, v := range p.Enum {
+			words[i] = fmt.Sprint(v)
+		}
+		return strings.Join(words, " | ")
+	}
+	switch {
+	case p.Min != nil && p.Max != nil:
+		return fmt.Sprintf("%v to %v", p.Min, p.Max)
+	case p.Min != nil:
+		return fmt.Sprintf("%v or more", p.Min)
+	case p.Max != nil:
+		return fmt.Sprintf("%v or less", p.Max)
+	}
+	return ""
+}
+
+type pluginCheck struct {
+	searchFlags
+	Name string `arg:"" help:"Name of an installed plugin, or the path of a plugin's binary."`
+}
+
+// Run runs the conformance suite and prints a line for each rule.
+func (c *pluginCheck) Run(a *app) error {
+	command := []string{c.Name}
+	if !strings.ContainsRune(c.Name, os.PathSeparator) {
+		r, _, err := c.open(a)
+		if err != nil {
+			return err
+		}
+		e, err := r.Find(c.Name)
+		if err != nil {
+			return usageError{err}
+		}
+		if e.Problem != nil {
+			return e.Problem
+		}
+		command = e.Argv()
+	}
+	results := plugintest.Check(a.ctx, command)
+	failed := 0
+	for _, r := range results {
+		mark := "ok  "
+		if r.Err != nil {
+			mark, failed = "FAIL", failed+1
+		}
+		if r.Skipped != "" {
+			mark = "n/a "
+		}
+		fmt.Fprintf(a.stdout, "%s  %s", mark, r.Rule)
+		switch {
+		case r.Err != nil:
+			fmt.Fprintf(a.stdout, ": %v", r.Err)
+		case r.Skipped != "":
+			fmt.Fprintf(a.stdout, ": %s", r.Skipped)
+		}
+		fmt.Fprintln(a.stdout)
+	}
+	fmt.Fprintf(a.stdout, "%d rules, %d broken\n", len(results), failed)
+	if failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+type pluginInstall struct {
+	Path string `arg:"" help:"A plugin's binary, or a directory with plugin.toml." type:"path"`
+	Dir  string `help:"Directory to install into, instead of the user's." type:"path" placeholder:"DIR"`
+}
+
+// Run copies, verifies and publishes the plugin.
+func (c *pluginInstall) Run(a *app) error {
+	dir := c.Dir
+	if dir == "" {
+		dir = registry.UserDir()
+	}
+	e, err := registry.Install(a.ctx, c.Path, dir, registry.Options{
+		CacheDir: filepath.Join(llem.CacheDir(a.user), "registry"), CoreVersion: llem.Version,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "installed %s %s (%s) in %s\n", e.Name, e.Version, strings.Join(e.Kinds, ", "), e.Dir)
+	return nil
+}
+
+type pluginLock struct {
+	searchFlags
+	Study string `arg:"" help:"Study file whose plugins are locked."`
+}
+
+// Run writes llem.lock beside the study.
+func (c *pluginLock) Run(a *app) error {
+	spec, err := loadStudy(c.Study)
+	if err != nil {
+		return err
+	}
+	r, _, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	names, err := llem.PluginNames(spec)
+	if err != nil {
+		return usageError{err}
+	}
+	lock, err := r.LockFor(names)
+	if err != nil {
+		return usageError{err}
+	}
+	path := llem.LockPath(c.Study)
+	if err := registry.WriteLock(path, lock); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "wrote %s\n", path)
+	return nil
+}
+

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1 // something failed; what was finished is kept
+	exitUsage       = 2 // bad study, configuration or usage
+	exitInterrupted = 130
+)
+
+// errFailed says that the command has told all about its failure already.
+var errFailed = errors.New("")
+
+// usageError is an error of what the user wrote.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// app is what every command gets: where to write, and the user's settings.
+type app struct {
+	ctx    context.Context //nolint:containedctx // lives as long as one command
+	stdout io.Writer
+	stderr io.Writer
+	user   study.UserConfig
+}
+
+// commandLine is the grammar of the command line.
+type commandLine struct {
+	Run        runCommand        `cmd:"" help:"Run a study and print its table."`
+	Config     configCommands    `cmd:"" help:"Look at studies, settings and this machine."`
+	Plugins    pluginCommands    `cmd:"" help:"List, show, check, install and lock plugins."`
+	Report     reportCommand     `cmd:"" help:"Make the table of a result directory again."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for bash, zsh or fish."`
+	Version    versionFlag       `help:"Print the version and exit."`
+}
+
+// run is llem without the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var line commandLine
+	exited, code := false, 0
+	parser, err := kong.New(&line,
+		kong.Name("llem"),
+		kong.Description("Measure the energy and the speed of LLM inference deployments."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(c int) { exited, code = true, c }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "llem: the command line's own grammar is broken:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited {
+		return code
+	}
+	if err != nil {
+		return report(stderr, usageError{err})
+	}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
+	path, err := study.UserConfigPath()
+	if err == nil {
+		a.user, err = study.LoadUser(path)
+	}
+	if err != nil {
+		return report(stderr, err)
+	}
+	return report(stderr, parsed.Run(a))
+}
+
+// report prints an error and turns it into the exit code.
+func report(stderr io.Writer, err error) int {
+	var (
+		problems study.Problems
+		usage    usageError
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "interrupted; what was finished is kept")
+		return exitInterrupted
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.As(err, &problems):
+		fmt.Fprintln(stderr, strings.TrimRight(problems.Error(), "\n"))
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "error:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(stderr, "error:", err)
+	return exitFailed
+}
+
+// loadStudy reads a study file; whatever is wrong with it is a usage error.
+func loadStudy(path string) (*study.Study, error) {
+	s, err := study.Load(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return s, nil
+}
+
+type versionFlag bool
+
+// BeforeReset prints the version before anything else is looked at.
+func (versionFlag) BeforeReset(k *kong.Kong) error {
+	fmt.Fprintln(k.Stdout, "llem", llem.Version)
+	k.Exit(exitDone)
+	return nil
+}
+
+// terminal tells whether w is a terminal that colours and redrawing suit.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && os.Getenv("TERM") != "dumb" && isTerminal(file)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/report"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// runCommand is `llem run STUDY.toml`.
+type runCommand struct {
+	Study     string   `arg:"" help:"Study file (TOML)."`
+	DryRun    bool     `help:"Check everything, print the plan and stop."`
+	Cycles    int      `help:"Number of blocks, instead of the study's protocol.cycles." placeholder:"N"`
+	Profile   string   `help:"Protocol profile, instead of the study's: quick, standard or publication." placeholder:"NAME"`
+	Out       string   `help:"Directory in which the result directory is made." default:"results" type:"path" placeholder:"DIR"`
+	PluginDir []string `help:"Search this directory for plugins first (repeatable)." type:"path" placeholder:"DIR"`
+	Format    string   `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
+	Quiet     bool     `short:"q" help:"No progress on stderr."`
+}
+
+// Run implements the command.
+func (c *runCommand) Run(a *app) error {
+	spec, err := loadStudy(c.Study)
+	if err != nil {
+		return err
+	}
+	if err := c.override(spec); err != nil {
+		return usageError{err}
+	}
+	display := newProgress(a.stderr, c.Quiet)
+	prepared, err := llem.Prepare(a.ctx, llem.Study{Spec: spec, Settings: llem.Settings{
+		PluginDirs: c.PluginDir, ResultsDir: c.Out, User: a.user, Progress: display.update,
+	}})
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		prepared.Close()
+		return printPlan(a.stdout, prepared)
+	}
+	result, err := prepared.Run(a.ctx)
+	display.close()
+	if result.Dir == "" {
+		return err
+	}
+	fmt.Fprintln(a.stderr)
+	if printErr := printSummary(a.stdout, result.Summary, c.Format); printErr != nil {
+		return printErr
+	}
+	fmt.Fprintf(a.stderr, "\nResults  %s\n", result.Dir)
+	switch {
+	case err != nil:
+		return err
+	case result.Outcome.GaveUp != "":
+		fmt.Fprintf(a.stderr, "gave up: %s; %d trials were not run\n", result.Outcome.GaveUp, result.Outcome.NotRun)
+		return errFailed
+	case result.Outcome.Failed > 0:
+		fmt.Fprintf(a.stderr, "%d of %d trials failed; their logs are in %s/attempts\n",
+			result.Outcome.Failed, result.Outcome.Failed+result.Outcome.Done, result.Dir)
+		return errFailed
+	}
+	return nil
+}
+
+// override applies the flags that replace keys of the study.
+func (c *runCommand) override(spec *study.Study) error {
+	if c.Cycles < 0 {
+		return fmt.Errorf("--cycles %d: expected 1 or more", c.Cycles)
+	}
+	if c.Cycles > 0 {
+		spec.Protocol.Cycles = c.Cycles
+	}
+	if c.Profile != "" {
+		return spec.UseProfile(c.Profile)
+	}
+	return nil
+}
+
+// printPlan shows what a run would do.
+func printPlan(w io.Writer, p *llem.Prepared) error {
+	fmt.Fprintf(w, "Study   %s\n", p.Spec.Name)
+	fmt.Fprintf(w, "Cells   %d\n", len(p.Cells))
+	for i, cell := range p.Cells {
+		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
+		for _, d := range p.Checks[i].Diagnostics {
+			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, d.Message)
+		}
+	}
+	for _, block := range p.Plan.Blocks {
+		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
+	}
+	trials := len(p.Plan.Blocks) * len(p.Cells)
+	_, err := fmt.Fprintf(w, "Plan    %d trials in %d blocks (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
+		trials, len(p.Plan.Blocks), p.Plan.Order, time.Duration(p.Plan.LeastNs).Round(time.Second))
+	return err
+}
+
+// printSummary prints results on stdout in one of the three formats.
+func printSummary(w io.Writer, s report.Summary, format string) error {
+	switch format {
+	case "json":
+		return report.JSON(w, s)
+	case "csv":
+		return report.CSV(w, s)
+	}
+	return report.Table(w, s, tableOptions(w))
+}
+
+func tableOptions(w io.Writer) report.TableOptions {
+	options := report.TableOptions{}
+	file, ok := w.(*os.File)
+	if !ok || !terminal(w) {
+		return options
+	}
+	options.Terminal = true
+	options.Color = os.Getenv("NO_COLOR") == ""
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+		options.Width = width
+	}
+	return options
+}
+
+func isTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }

@@ -1,0 +1,164 @@
+package measure
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// cut is a span of a Run with the work in it. Edges are stamps of the backend.
+type cut struct {
+	FromNs, ToNs  int64
+	Rule          string
+	Passes        int
+	Requests      int64
+	Failed        int64
+	PromptTokens  int64
+	OutputTokens  int64
+	PaddingTokens int64
+	// Completions inside, for latencies.
+	Completions []sdk.Completion
+}
+
+// cutPasses cuts a batch Run into windows of whole passes, from a pass begin
+// to a pass end. The first window starts with the first pass that begins at or
+// after settledNs; each lasts at least windowNs; windows do not overlap. Fewer
+// windows than count come back if the Run ended too early.
+func cutPasses(passes []sdk.PassRecord, completions []sdk.Completion, settledNs, windowNs int64, count int) []cut {
+	var cuts []cut
+	at := 0
+	for at < len(passes) && passes[at].BeginNs < settledNs {
+		at++
+	}
+	for len(cuts) < count {
+		last := at
+		for last < len(passes) && passes[last].EndNs-passes[at].BeginNs < windowNs {
+			last++
+		}
+		if last >= len(passes) {
+			break
+		}
+		cuts = append(cuts, sumPasses(passes[at:last+1], completions))
+		at = last + 1
+	}
+	return cuts
+}
+
+func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
+	first, last := passes[0], passes[len(passes)-1]
+	c := cut{
+		FromNs: first.BeginNs, ToNs: last.EndNs, Passes: len(passes),
+		Rule: fmt.Sprintf("passes %d-%d", first.Index, last.Index),
+	}
+	for _, p := range passes {
+		c.Requests += int64(p.Requests)
+		c.Failed += int64(p.Failed)
+		c.PromptTokens += p.PromptTokens
+		c.OutputTokens += p.OutputTokens
+		c.PaddingTokens += p.PaddingTokens
+	}
+	// A pass's completions are named by their request, not by their stamps:
+	// a stamp of a padded sequence may lie outside the pass.
+	from, to := first.FirstRequest, last.FirstRequest+last.Requests
+	for _, done := range completions {
+		if done.Request >= from && done.Request < to {
+			c.Completions = append(c.Completions, done)
+		}
+	}
+	return c
+}
+
+// cutCompletions cuts a closed loop with concurrency in flight from completion
+// i*C to completion j*C, so that the work inside matches the workload: a cut by
+// time is up to 39 % wrong when equal lengths march in step. The first edge is
+// the first multiple of C at or after settledNs. Tokens are counted by their
+// own stamps where chunks were recorded, else by completed requests.
+func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int) []cut {
+	sorted := slices.Clone(completions)
+	slices.SortStableFunc(sorted, func(a, b sdk.Completion) int {
+		switch at, bt := endOf(a), endOf(b); {
+		case at < bt:
+			return -1
+		case at > bt:
+			return 1
+		}
+		return int(int64(a.Request) - int64(b.Request))
+	})
+	// edge(k) is the time at which k*C requests had completed.
+	edges := len(sorted) / concurrency
+	edge := func(k int) int64 { return endOf(sorted[k*concurrency-1]) }
+	var cuts []cut
+	i := 1
+	for i <= edges && edge(i) < settledNs {
+		i++
+	}
+	for len(cuts) < count {
+		j := i + 1
+		for j <= edges && edge(j)-edge(i) < windowNs {
+			j++
+		}
+		if j > edges {
+			break
+		}
+		cuts = append(cuts, sumCompletions(sorted, i*concurrency, j*concurrency))
+		i = j
+	}
+	return cuts
+}
+
+// endOf is when a request ended: its last token, or its sending if none came.
+func endOf(c sdk.Completion) int64 {
+	return max(c.LastNs, c.FirstNs, c.SentNs)
+}
+
+func sumCompletions(sorted []sdk.Completion, from, to int) cut {
+	c := cut{
+		FromNs: endOf(sorted[from-1]), ToNs: endOf(sorted[to-1]),
+		Rule:     fmt.Sprintf("completions %d-%d", from, to),
+		Requests: int64(to - from), Completions: sorted[from:to],
+	}
+	chunked := true
+	for _, done := range c.Completions {
+		if done.Failed() {
+			c.Failed++
+		}
+		c.PromptTokens += int64(done.PromptTokens)
+		c.OutputTokens += int64(done.OutputTokens)
+		chunked = chunked && (len(done.Chunks) > 0 || done.OutputTokens == 0)
+	}
+	if !chunked {
+		return c
+	}
+	c.PromptTokens, c.OutputTokens = 0, 0
+	inside := func(ns int64) bool { return ns > c.FromNs && ns <= c.ToNs }
+	for _, done := range sorted {
+		if inside(done.FirstNs) {
+			c.PromptTokens += int64(done.PromptTokens)
+		}
+		for _, chunk := range done.Chunks {
+			if inside(chunk.MonoNs) {
+				c.OutputTokens += int64(chunk.Tokens)
+			}
+		}
+	}
+	return c
+}
+
+// mismatch compares the tokens in a cut with what its completed requests
+// carried: relative differences of prompt and output tokens. Beyond 1 % the
+// work in the window is not the workload's.
+func (c cut) mismatch() (prompt, output float64) {
+	var wantPrompt, wantOutput int64
+	for _, done := range c.Completions {
+		wantPrompt += int64(done.PromptTokens)
+		wantOutput += int64(done.OutputTokens)
+	}
+	rel := func(got, want int64) float64 {
+		if want == 0 {
+			return 0
+		}
+		return float64(got-want) / float64(want)
+	}
+	return rel(c.PromptTokens, wantPrompt), rel(c.OutputTokens, wantOutput)
+}

@@ -1,0 +1,300 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// Sensor is an energy source that is ready to be opened: a plugin's process or
+// one that is built in.
+type Sensor interface {
+	Open(ctx context.Context, req sdk.OpenRequest) ([]sdk.Domain, error)
+	Stream(ctx context.Context, emit func(sdk.SampleBatch) error) error
+	Close(ctx context.Context) error
+}
+
+// Source is a started Sensor and what the result says about it.
+type Source struct {
+	Name    string
+	Plugin  result.Plugin // empty for one built in
+	Request sdk.OpenRequest
+	Sensor  Sensor
+	// Kill ends the process behind the sensor; nil for one built in.
+	Kill func()
+}
+
+// ErrNotInstalled is an Opener's answer to the name of a source that is
+// neither built in nor installed.
+var ErrNotInstalled = errors.New("not installed")
+
+// Names of the sources that "auto" tries.
+const (
+	autoSource      = "auto"
+	nvmlSource      = "nvml"
+	raplSource      = "rapl"
+	estimatedSource = "hostpower"
+)
+
+// recorder keeps the recordings of all sources of one block.
+type recorder struct {
+	sources []openSource
+	cancel  context.CancelFunc
+	streams sync.WaitGroup
+
+	mu     sync.Mutex
+	failed map[string]error // by source name, once its stream has ended early
+}
+
+type openSource struct {
+	Source
+	why      string
+	domains  []energy.Domain
+	builders map[string]*energy.Builder // by the source's own domain id
+}
+
+// openSources starts and opens the named sources and begins to record. auto
+// stands for: nvml if a cell uses a GPU, rapl if it can be read, and the
+// estimate only when nothing else measures.
+func openSources(ctx context.Context, opener Opener, names []string, usesGPU bool) (*recorder, error) {
+	r := &recorder{failed: map[string]error{}}
+	for _, name := range names {
+		var err error
+		if name == autoSource {
+			err = r.openAuto(ctx, opener, usesGPU)
+		} else {
+			err = r.open(ctx, opener, name, "named by the study")
+		}
+		if err != nil {
+			r.close(ctx)
+			return nil, err
+		}
+	}
+	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	for i := range r.sources {
+		source := &r.sources[i]
+		r.streams.Go(func() { r.record(streamCtx, source) })
+	}
+	return r, nil
+}
+
+func (r *recorder) openAuto(ctx context.Context, opener Opener, usesGPU bool) error {
+	var refusals []string
+	try := func(name, why string) bool {
+		err := r.open(ctx, opener, name, why)
+		if err != nil {
+			refusals = append(refusals, err.Error())
+		}
+		return err == nil
+	}
+	measured := false
+	if usesGPU {
+		measured = try(nvmlSource, "auto: the study uses a GPU")
+	}
+	measured = try(raplSource, "auto: its counters can be read") || measured
+	if measured {
+		return ctx.Err()
+	}
+	why := "auto: nothing measures here (" + strings.Join(refusals, "; ") + ")"
+	if try(estimatedSource, why) {
+		return nil
+	}
+	return fmt.Errorf("open energy sources: %s; install a source (`llem plugins list` shows what there is) or name one in `energy`", strings.Join(refusals, "; "))
+}
+
+func (r *recorder) open(ctx context.Context, opener Opener, name, why string) error {
+	source, err := opener.Source(ctx, name)
+	if err != nil {
+		return fmt.Errorf("energy source %s: %w", name, err)
+	}
+	opened := openSource{Source: source, why: why, builders: map[string]*energy.Builder{}}
+	abandon := func(err error) error {
+		if source.Kill != nil {
+			source.Kill()
+		}
+		return fmt.Errorf("energy source %s: %w", name, err)
+	}
+	domains, err := source.Sensor.Open(ctx, source.Request)
+	if err != nil {
+		return abandon(err)
+	}
+	if len(domains) == 0 {
+		return abandon(errors.New("it opened and has no domain"))
+	}
+	for _, d := range domains {
+		domain, err := energyDomain(name, d)
+		if err != nil {
+			return abandon(err)
+		}
+		builder, err := energy.NewBuilder(domain)
+		if err != nil {
+			return abandon(err)
+		}
+		if opened.builders[d.ID] != nil {
+			return abandon(fmt.Errorf("two domains are called %q", d.ID))
+		}
+		opened.builders[d.ID] = builder
+		opened.domains = append(opened.domains, domain)
+	}
+	r.sources = append(r.sources, opened)
+	return nil
+}
+
+// energyDomain translates a domain of the contract. Ids get the source's name
+// in front, since two sources may use the same.
+func energyDomain(source string, d sdk.Domain) (energy.Domain, error) {
+	counter := d.Reading == sdk.ReadingCounter
+	if counter != (d.Unit == sdk.UnitJoule) {
+		return energy.Domain{}, fmt.Errorf("domain %q: reading %s and unit %s do not go together", d.ID, d.Reading, d.Unit)
+	}
+	domain := energy.Domain{
+		ID: source + "/" + d.ID, Kind: string(d.Kind), DeviceIDs: d.DeviceIDs,
+		Reading: energy.Reading(d.Reading), AveragingNs: d.AveragingNs,
+		LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs, UpdateNs: d.UpdatePeriodNs,
+		UnitNum: d.UnitNumerator, UnitDen: d.UnitDenominator,
+		Estimated: d.Estimated, Host: d.Host, Source: source, FirstSampleNs: d.FirstSampleNs,
+	}
+	if d.ContainedIn != "" {
+		domain.ContainedIn = source + "/" + d.ContainedIn
+	}
+	if d.Accuracy.GainRel != nil {
+		domain.Accuracy.GainRel = *d.Accuracy.GainRel
+	}
+	if d.Accuracy.OffsetW != nil {
+		domain.Accuracy.OffsetW = *d.Accuracy.OffsetW
+	}
+	if d.Accuracy.Confidence != nil {
+		domain.Accuracy.Confidence = *d.Accuracy.Confidence
+	}
+	return domain, nil
+}
+
+// record appends a source's batches until the stream ends.
+func (r *recorder) record(ctx context.Context, source *openSource) {
+	err := source.Sensor.Stream(ctx, func(batch sdk.SampleBatch) error {
+		builder := source.builders[batch.DomainID]
+		if builder == nil {
+			return fmt.Errorf("samples of an unknown domain %q", batch.DomainID)
+		}
+		builder.Append(energy.Batch{
+			Sequence: batch.Sequence, Epoch: batch.Epoch, Dropped: batch.Dropped,
+			CompleteUntilNs: batch.CompleteUntilNs, StampsNs: batch.MonoNs, Values: batch.Values,
+		})
+		return nil
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		err = errors.New("its stream ended although nobody closed it")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed[source.Name] = err
+}
+
+// failure returns why a source stopped delivering, or nil.
+func (r *recorder) failure(source string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed[source]
+}
+
+// domains lists all domains of all sources.
+func (r *recorder) domains() []energy.Domain {
+	var all []energy.Domain
+	for _, s := range r.sources {
+		all = append(all, s.domains...)
+	}
+	return all
+}
+
+// traces returns the recordings so far, by domain id.
+func (r *recorder) traces() map[string]*energy.Trace {
+	traces := map[string]*energy.Trace{}
+	for _, s := range r.sources {
+		for _, builder := range s.builders {
+			trace := builder.Snapshot()
+			traces[trace.Domain.ID] = trace
+		}
+	}
+	return traces
+}
+
+// watermarkPoll is how often the watermarks are looked at, after a Run.
+const watermarkPoll = 20 * time.Millisecond
+
+// waitUntil waits until every domain is complete until untilNs, at most limit;
+// a source whose stream has ended is not waited for. It returns the recordings
+// as they are then: a window that is not covered says so itself.
+func (r *recorder) waitUntil(ctx context.Context, untilNs int64, limit time.Duration) map[string]*energy.Trace {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(watermarkPoll)
+	defer tick.Stop()
+	for {
+		traces := r.traces()
+		if r.complete(traces, untilNs) {
+			return traces
+		}
+		select {
+		case <-ctx.Done():
+			return traces
+		case <-deadline.C:
+			return traces
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *recorder) complete(traces map[string]*energy.Trace, untilNs int64) bool {
+	for _, trace := range traces {
+		if r.failure(trace.Domain.Source) != nil {
+			continue
+		}
+		// Two periods more, so that an edge has samples on both sides.
+		need := untilNs + trace.Domain.LagNs + 2*trace.Domain.UpdateNs
+		if trace.CompleteUntilNs < need {
+			return false
+		}
+	}
+	return true
+}
+
+// describe lists the sources for a trial's record.
+func (r *recorder) describe() []result.Source {
+	var list []result.Source
+	for _, s := range r.sources {
+		list = append(list, result.Source{Name: s.Name, Plugin: s.Plugin, Domains: s.domains, Why: s.why})
+	}
+	return list
+}
+
+// closeLimit bounds the closing of one source.
+const closeLimit = 5 * time.Second
+
+// close ends the streams and the processes behind them.
+func (r *recorder) close(ctx context.Context) {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	for _, s := range r.sources {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+		// A source that cannot be closed is killed below; its samples are
+		// already in the trials' records.
+		_ = s.Sensor.Close(closing)
+		cancel()
+		if s.Kill != nil {
+			s.Kill()
+		}
+	}
+	r.streams.Wait()
+}

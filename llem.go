@@ -1,0 +1,174 @@
+// Package llem measures the energy and the speed of LLM inference
+// deployments: the library behind the command of the same name.
+//
+// A study holds model and workload constant and varies the deployment. Load
+// one with core/study, run it with RunStudy, and find energy per output token
+// (J/token) and output tokens/s with their intervals in the StudyResult. The
+// tour of the parts is in core/doc.go.
+package llem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/llenergymeasure/llem/core/environ"
+	"github.com/llenergymeasure/llem/core/measure"
+	"github.com/llenergymeasure/llem/core/report"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// Version of the core.
+const Version = "0.1.0"
+
+// Settings are machine-local: where plugins, caches and results lie, and who
+// is told what goes on. The zero value works.
+type Settings struct {
+	// PluginDirs are searched before all others.
+	PluginDirs []string
+	// ResultsDir is where result directories are made; empty means "results".
+	ResultsDir string
+	// User is the user's configuration; zero means none.
+	User study.UserConfig
+	// Progress is told what goes on, if set; never inside a measured window.
+	Progress func(measure.Progress)
+	// Stall bounds the time without progress in a Run; 0 means two minutes.
+	Stall time.Duration
+}
+
+// Study is what RunStudy runs.
+type Study struct {
+	Spec *study.Study
+	Settings
+}
+
+// StudyResult is what a study left in its directory.
+type StudyResult struct {
+	Dir     string
+	Outcome measure.Outcome
+	// Trials that succeeded and Failed ones, in the order of their blocks.
+	Trials []result.Trial
+	Failed []result.Trial
+	// Summary holds the estimates of each cell.
+	Summary report.Summary
+}
+
+// RunStudy runs every cell of a study in every block and writes the result
+// directory. Trials that fail are in the result; the error is about the study
+// as a whole. After an interrupt (ctx) what was finished is kept, and the
+// result is returned together with ctx's error.
+func RunStudy(ctx context.Context, s Study) (StudyResult, error) {
+	prepared, err := Prepare(ctx, s)
+	if err != nil {
+		return StudyResult{}, err
+	}
+	return prepared.Run(ctx)
+}
+
+// Experiment is a study of exactly one cell.
+type Experiment struct {
+	Spec *study.Study
+	Settings
+}
+
+// ExperimentResult is the outcome of one cell.
+type ExperimentResult struct {
+	Dir    string
+	Trials []result.Trial
+	Failed []result.Trial
+	Cell   report.Cell
+}
+
+// RunExperiment runs a study that has exactly one cell.
+func RunExperiment(ctx context.Context, e Experiment) (ExperimentResult, error) {
+	prepared, err := Prepare(ctx, Study(e))
+	if err != nil {
+		return ExperimentResult{}, err
+	}
+	if n := len(prepared.Cells); n != 1 {
+		return ExperimentResult{}, fmt.Errorf("run experiment %s: the study has %d cells and an experiment has one; use RunStudy", e.Spec.Name, n)
+	}
+	r, err := prepared.Run(ctx)
+	out := ExperimentResult{Dir: r.Dir, Trials: r.Trials, Failed: r.Failed}
+	for _, cell := range r.Summary.Cells {
+		out.Cell = cell
+	}
+	return out, err
+}
+
+// Run measures a prepared study.
+func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
+	defer p.Close()
+	if err := p.checkEnvironment(ctx); err != nil {
+		return StudyResult{}, err
+	}
+	secrets, err := resolveSecrets(p)
+	if err != nil {
+		return StudyResult{}, err
+	}
+	dir, err := p.createDir(ctx)
+	if err != nil {
+		return StudyResult{}, err
+	}
+	outcome, runErr := measure.Run(ctx, measure.Options{
+		Study: p.Spec, Plan: p.Plan, Cells: p.Cells, Checks: p.Checks,
+		Opener: &opener{prepared: p}, Dir: dir, CacheDir: p.cacheDir("plugins"),
+		Secrets: secrets, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
+	})
+	r := StudyResult{Dir: dir.Path(), Outcome: outcome}
+	readErr := r.read(p.User)
+	return r, errors.Join(runErr, readErr)
+}
+
+// createDir makes the result directory with everything that is known before
+// the first trial.
+func (p *Prepared) createDir(ctx context.Context) (*result.Dir, error) {
+	root := p.ResultsDir
+	if root == "" {
+		root = "results"
+	}
+	dir, err := result.Create(root, p.Spec.Name, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the host's name: %w", err)
+	}
+	lock, err := p.lockText()
+	if err != nil {
+		return nil, err
+	}
+	return dir, errors.Join(
+		dir.WriteStudy(p.Spec.Text),
+		dir.WritePlan(p.Plan.Round, p.Plan),
+		dir.WriteLock(lock),
+		dir.WriteEnvironment(host, environ.Snapshot(ctx)),
+	)
+}
+
+// read fills the result from the directory, the only interface between
+// measuring and reporting, and writes the derived files.
+func (r *StudyResult) read(user study.UserConfig) error {
+	summary, trials, failed, err := Report(r.Dir, user)
+	r.Summary, r.Trials, r.Failed = summary, trials, failed
+	return err
+}
+
+// Report reads a result directory and derives its summary again.
+func Report(dir string, user study.UserConfig) (report.Summary, []result.Trial, []result.Trial, error) {
+	trials, failed, problems := result.ReadTrials(dir)
+	summary := report.Summarize(trials, failed, reportOptions(dir, user))
+	for _, problem := range problems {
+		summary.AddProblem(problem)
+	}
+	return summary, trials, failed, report.WriteDerived(dir, summary)
+}
+
+func reportOptions(dir string, user study.UserConfig) report.Options {
+	return report.Options{Dir: filepath.Clean(dir), User: user}
+}

@@ -1,0 +1,60 @@
+package llem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/llenergymeasure/llem/core/energy/nvml"
+	"github.com/llenergymeasure/llem/core/measure"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/registry"
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/host"
+)
+
+// opener starts plugins from the registry, for core/measure.
+type opener struct{ prepared *Prepared }
+
+// Backend starts a fresh process for one load.
+func (o *opener) Backend(ctx context.Context, cell study.Cell, log io.Writer) (*host.Plugin, result.Plugin, error) {
+	plugin, entry, err := o.prepared.Registry.Start(ctx, cell.Plugin, host.Options{CoreVersion: Version, LogWriter: log})
+	if err != nil {
+		return nil, result.Plugin{}, err
+	}
+	return plugin, identity(entry, plugin), nil
+}
+
+// Source starts an energy source: an instance of the study, the built-in
+// nvml, or a plugin by its own name.
+func (o *opener) Source(ctx context.Context, name string) (measure.Source, error) {
+	pluginName, request := name, sdk.OpenRequest{}
+	if instance, ok := o.prepared.Spec.Sources[name]; ok {
+		secrets, parameters, err := splitSecrets("sources."+name, o.prepared.schemas[instance.Plugin].SourceSchema, instance.Parameters)
+		if err != nil {
+			return measure.Source{}, err
+		}
+		pluginName, request = instance.Plugin, sdk.OpenRequest{Parameters: parameters, Secrets: secrets}
+	} else if name == nvml.Name {
+		return measure.Source{Name: name, Sensor: nvml.New()}, nil
+	}
+	plugin, entry, err := o.prepared.Registry.Start(ctx, pluginName, host.Options{CoreVersion: Version})
+	if err != nil {
+		var missing *registry.NotFoundError
+		if errors.As(err, &missing) {
+			return measure.Source{}, fmt.Errorf("%w: %w", measure.ErrNotInstalled, err)
+		}
+		return measure.Source{}, err
+	}
+	return measure.Source{
+		Name: name, Plugin: identity(entry, plugin), Request: request, Sensor: plugin, Kill: plugin.Kill,
+	}, nil
+}
+
+func identity(entry registry.Entry, plugin *host.Plugin) result.Plugin {
+	return result.Plugin{
+		Name: entry.Name, Version: entry.Version, SDKVersion: plugin.Description().SDKVersion, Digest: entry.Digest(),
+	}
+}
