@@ -111,6 +111,10 @@ func TestHeadlineOfCPU(t *testing.T) {
 	if len(c.Others) != 4 {
 		t.Errorf("others: %v", ids(c.Others))
 	}
+	nameless := func(id string) Domain { return Domain{ID: id, Kind: KindCPUPackage, Host: "h"} }
+	if c := Headline([]Domain{nameless("s0"), nameless("s1")}, nil); len(c.Headline) != 2 || c.Boundary.String() != "cpu_package[s0,s1]" {
+		t.Errorf("two sockets without names: %v", c.Boundary)
+	}
 	only := Headline([]Domain{pkg("guess", true)}, nil)
 	if len(only.Headline) != 1 || only.Warnings[0].Code != CodeEstimated || !only.Boundary.Estimated() {
 		t.Errorf("%+v", only)

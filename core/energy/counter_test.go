@@ -147,3 +147,45 @@ func TestUnwrapVectors(t *testing.T) {
 		t.Errorf("%d, %v", got, ok)
 	}
 }
+
+func TestCounterFindsItsPeriod(t *testing.T) {
+	d := joules()
+	d.UpdateNs = 0
+	var s []Sample
+	for ns := int64(0); ns <= 5e9; ns += 10e6 {
+		s = append(s, Sample{MonoNs: ns, Value: ns / 100e6 * 30_000})
+	}
+	tr := trace(t, d, 5e9, s...)
+	if p := tr.PeriodNs(); p != 100e6 {
+		t.Errorf("period %d ns from ticks of 100 ms polled every 10 ms", p)
+	}
+	if p := trace(t, d, 1e9, s[:12]...).PeriodNs(); p != 10e6 {
+		t.Errorf("period %d ns from one change", p)
+	}
+}
+
+// A change-only counter hides how finely it was polled: the period stands for that
+// unless the domain states the spread of its stamps.
+func TestChangeOnlyCounterEdge(t *testing.T) {
+	d := joules()
+	d.ChangesOnly = true
+	var s []Sample
+	for ns := int64(0); ns <= 5e9; ns += 100e6 {
+		s = append(s, Sample{MonoNs: ns, Value: ns / 100e6 * 30_000})
+	}
+	w, err := trace(t, d, 5e9, s...).Window(1.05e9, 3.05e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "by the period", w.RandomRel, 0.1/math.Sqrt(6)/2, 1e-9)
+	d.LagSpreadNs = 4e6
+	w, err = trace(t, d, 5e9, s...).Window(1.05e9, 3.05e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "by the spread", w.RandomRel, 0.004*math.Sqrt2/2, 1e-9)
+	w, err = trace(t, d, 5e9, s...).Window(1.05e9, 1.08e9)
+	if err != nil || w.RandomRel < 1 {
+		t.Errorf("30 ms of a 100-ms counter: %+v, %v", w, err)
+	}
+}

@@ -133,3 +133,21 @@ func (d Domain) Duty() float64 {
 
 // unit is the worth of one count in joules or watts.
 func (d Domain) unit() float64 { return float64(d.UnitNum) / float64(d.UnitDen) }
+
+// shiftNs is how much later than a moment the samples that describe it are
+// stamped: the lag, plus half an average, or for an interval mean that is recorded
+// on change only the whole interval that its first new value covers.
+func (d Domain) shiftNs() int64 {
+	switch {
+	case d.Reading == ReadingInstant || d.Reading == ReadingTrailingMean:
+		return d.LagNs + d.AveragingNs/2
+	case d.Reading == ReadingIntervalMean && d.ChangesOnly:
+		return d.LagNs + d.UpdateNs
+	}
+	return d.LagNs
+}
+
+// NeededUntilNs is the watermark from which a window ending at toNs has a sample
+// on either side of its end: later samples no longer change it. A window can be
+// had earlier, with a held edge or a raw counter difference, and then says so.
+func (d Domain) NeededUntilNs(toNs int64) int64 { return toNs + d.shiftNs() + 2*d.UpdateNs }

@@ -62,7 +62,7 @@ func FuzzWindow(f *testing.F) {
 			t.Fatalf("%+v", w)
 		}
 		if d.Reading == ReadingCounter {
-			if most := (float64(hi) - float64(lo)) / 1000; w.EnergyJ > most*(1+1e-9)+1e-9 {
+			if most := delta(lo, hi) / 1000; w.EnergyJ > most*(1+1e-9)+1e-9 {
 				t.Fatalf("%g J from a counter that rose by %g J", w.EnergyJ, most)
 			}
 			return

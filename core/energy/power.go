@@ -15,16 +15,19 @@ import (
 //	               plateau into a ramp)
 func (q *query) power() (Window, error) {
 	d := q.t.Domain
-	shift := d.LagNs
-	switch {
-	case d.ChangesOnly && d.Reading == ReadingIntervalMean:
-		return q.integrate(MethodHoldLast, shift, backfill, d.AveragingNs)
-	case d.ChangesOnly:
-		return q.integrate(MethodHoldLast, shift+d.AveragingNs/2, hold, d.AveragingNs)
-	case d.Reading == ReadingIntervalMean:
-		return q.integrate(MethodIntervalMean, shift, backfill, 0)
-	case d.Reading == ReadingInstant:
-		return q.integrate(MethodTrapezoid, shift+d.AveragingNs/2, trapezoid, 0)
+	if d.ChangesOnly {
+		shift := d.shiftNs()
+		// A hold says nothing when the next change is still to come: it must not be.
+		if need := q.to + shift; q.t.CompleteUntilNs < need {
+			return Window{}, q.fail(CodeIncomplete, fmt.Sprintf("the source is complete until %d ns and is needed until %d ns", q.t.CompleteUntilNs, need))
+		}
+		return q.integrate(MethodHoldLast, shift, hold, d.AveragingNs)
+	}
+	switch d.Reading {
+	case ReadingIntervalMean:
+		return q.integrate(MethodIntervalMean, d.shiftNs(), backfill, 0)
+	case ReadingInstant:
+		return q.integrate(MethodTrapezoid, d.shiftNs(), trapezoid, 0)
 	}
 	tiles := (q.to - q.from) / d.AveragingNs
 	if d.AveragingNs >= 3*q.t.periodNs && tiles >= 1 && tiles <= int64(len(q.t.samples)) {
@@ -33,7 +36,7 @@ func (q *query) power() (Window, error) {
 	if q.to-q.from < d.AveragingNs {
 		q.warn(CodeShortWindow, SeverityWarning, "the window is shorter than the sensor's average of %s, so what lies outside leaks in", ms(d.AveragingNs))
 	}
-	return q.integrate(MethodTrailingShifted, shift+d.AveragingNs/2, trapezoid, d.AveragingNs)
+	return q.integrate(MethodTrailingShifted, d.shiftNs(), trapezoid, d.AveragingNs)
 }
 
 // rule gives the mean power between two points of the segment from sample a to

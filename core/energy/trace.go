@@ -100,6 +100,9 @@ func medianPeriod(s []Sample, changes bool) int64 {
 		}
 	}
 	if len(d) == 0 {
+		if changes { // too few changes: the reads are the best that is known
+			return medianPeriod(s, false)
+		}
 		return 0
 	}
 	sort.Slice(d, func(i, j int) bool { return d[i] < d[j] })

@@ -299,3 +299,78 @@ func TestDomainIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestTilesOverAGap(t *testing.T) {
+	d := watts(ReadingTrailingMean)
+	d.AveragingNs = 1e9
+	var s []Sample
+	for ns := int64(1e9); ns <= 21e9; ns += 100e6 {
+		if ns > 10.4e9 && ns < 11.6e9 {
+			continue // the tile that ends at 11 s
+		}
+		s = append(s, Sample{MonoNs: ns, Value: 250_000})
+	}
+	tr := trace(t, d, 22e9, s...)
+	w, err := tr.Window(1e9, 21e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "energy", w.EnergyJ, 5000, 1e-9)
+	near(t, "coverage", w.CoverageRatio, 0.95, 1e-9)
+	if !code(w, CodeSampleGap) {
+		t.Errorf("%+v", w.Warnings)
+	}
+	w, err = tr.Window(2.2e9, 21.2e9)
+	if err != nil || !code(w, CodeEdgeHeld) {
+		t.Errorf("%+v, %v", w, err)
+	}
+	near(t, "held end", w.EnergyJ, 250*19, 1e-9)
+	for _, span := range [][2]int64{{0, 3e9}, {15e9, 21.9e9}} {
+		w, err := tr.Window(span[0], span[1])
+		if span[0] == 0 { // the average stamped 1 s covers the first second: no sample is missing
+			if err != nil || len(w.Warnings) != 0 {
+				t.Errorf("%+v, %v", w, err)
+			}
+			continue
+		}
+		if wrong(err, CodeNotCovered) {
+			t.Errorf("%+v, %v", w, err)
+		}
+	}
+	d.ID = "restarted"
+	s[30].Epoch = 1
+	if w, err := trace(t, d, 22e9, s...).Window(1e9, 21e9); wrong(err, CodeEpochChange) {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// An interval mean recorded on change only: the new value covers the interval
+// before its stamp and holds until the interval before the next.
+func TestIntervalMeanOnChange(t *testing.T) {
+	d := watts(ReadingIntervalMean)
+	full := trace(t, d, 3e9, Sample{MonoNs: 0, Value: 100_000}, Sample{MonoNs: 1e8, Value: 100_000}, Sample{MonoNs: 2e8, Value: 100_000},
+		Sample{MonoNs: 3e8, Value: 400_000}, Sample{MonoNs: 4e8, Value: 400_000}, Sample{MonoNs: 5e8, Value: 400_000})
+	d.ChangesOnly = true
+	short := trace(t, d, 6e8, Sample{MonoNs: 0, Value: 100_000}, Sample{MonoNs: 3e8, Value: 400_000})
+	for _, span := range [][2]int64{{0, 5e8}, {5e7, 25e7}, {15e7, 45e7}, {3e8, 4e8}, {21e7, 22e7}} {
+		want, err := full.Window(span[0], span[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := short.Window(span[0], span[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, fmt.Sprint(span), got.EnergyJ, want.EnergyJ, 1e-12)
+		if got.Method != MethodHoldLast {
+			t.Error(got.Method)
+		}
+	}
+	// 5.5e8 needs the sample that may be stamped 6.5e8.
+	if w, err := short.Window(0, 55e7); wrong(err, CodeIncomplete) {
+		t.Errorf("%+v, %v", w, err)
+	}
+	if need := d.NeededUntilNs(1e9); need != 1e9+3*100e6 {
+		t.Errorf("needed until %d", need)
+	}
+}
