@@ -40,6 +40,9 @@ func install(ctx context.Context, path, destRoot string, o Options) (Entry, erro
 	if o.LookPath == nil {
 		o.LookPath = exec.LookPath
 	}
+	if destRoot == "" {
+		return Entry{}, errors.New("no directory to install into: neither XDG_DATA_HOME nor HOME holds an absolute path; set one, or name a directory")
+	}
 	src, err := sourceAt(path)
 	if err != nil {
 		return Entry{}, err

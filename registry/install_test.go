@@ -236,6 +236,11 @@ func TestInstallIntoWhatCannotBeWritten(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
+	_, err = Install(t.Context(), sample, "", Options{})
+	want = "install " + sample + ": no directory to install into: neither XDG_DATA_HOME nor HOME holds an absolute path; set one, or name a directory"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestInstallIsCancelled(t *testing.T) {

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 )
@@ -39,7 +38,7 @@ func SearchPath(flagDirs, configDirs []string) []Dir {
 	var dirs []Dir
 	seen := map[string]bool{}
 	add := func(path, origin string) {
-		if path == "" { // an empty element of a list would mean the working directory
+		if path == "" { // no home, or an empty list element: not the working directory
 			return
 		}
 		if absolute, err := filepath.Abs(path); err == nil {
@@ -59,9 +58,7 @@ func SearchPath(flagDirs, configDirs []string) []Dir {
 	for _, path := range configDirs {
 		add(path, OriginConfig)
 	}
-	if path, err := UserDir(); err == nil {
-		add(path, OriginUser)
-	}
+	add(UserDir(), OriginUser)
 	if binary, err := os.Executable(); err == nil {
 		add(filepath.Join(filepath.Dir(binary), "plugins"), OriginBeside)
 		add(filepath.Join(filepath.Dir(binary), "..", "plugins"), OriginBeside)
@@ -71,14 +68,14 @@ func SearchPath(flagDirs, configDirs []string) []Dir {
 
 // UserDir returns the directory into which plugins are installed for one
 // user: $XDG_DATA_HOME/llem/plugins, or ~/.local/share/llem/plugins. A
-// relative XDG_DATA_HOME is ignored, as its specification asks.
-func UserDir() (string, error) {
+// relative XDG_DATA_HOME is ignored, as its specification asks. Without a home
+// there is none, and the answer is empty; Install refuses that.
+func UserDir() string {
 	if data := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
-		return filepath.Join(data, "llem", "plugins"), nil
+		return filepath.Join(data, "llem", "plugins")
 	}
-	home := os.Getenv("HOME")
-	if !filepath.IsAbs(home) {
-		return "", errors.New("no directory for plugins: neither XDG_DATA_HOME nor HOME holds an absolute path; set one, or name a directory with --plugin-dir")
+	if home := os.Getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "share", "llem", "plugins")
 	}
-	return filepath.Join(home, ".local", "share", "llem", "plugins"), nil
+	return ""
 }

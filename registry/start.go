@@ -62,37 +62,53 @@ func (o Options) checkLock(entry Entry) error {
 
 // launch starts the process and checks nothing of it.
 func (e Entry) launch(ctx context.Context, options Options, o host.Options) (*host.Plugin, error) {
-	program, err := e.program(options)
-	if err != nil {
+	argv := e.Argv()
+	if err := e.checkProgram(); err != nil {
 		return nil, err
 	}
-	p, err := host.Start(ctx, host.Command{Path: program, Args: e.Command[1:], Dir: e.Dir}, o)
+	if _, own := e.Files[e.Command[0]]; !own {
+		path, err := options.LookPath(argv[0])
+		if err != nil {
+			return nil, fmt.Errorf("plugin %s: the command %q is neither among its files nor found in PATH (%w); install %s, or correct the command in %s and install the plugin again",
+				e.Name, argv[0], err, argv[0], ManifestFile)
+		}
+		if argv[0], err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+	}
+	p, err := host.Start(ctx, host.Command{Path: argv[0], Args: argv[1:], Dir: e.Dir}, o)
 	if err != nil {
-		return nil, fmt.Errorf("start plugin %s (%s): %w", e.Name, strings.Join(append([]string{program}, e.Command[1:]...), " "), err)
+		return nil, fmt.Errorf("start plugin %s (%s): %w", e.Name, strings.Join(argv, " "), err)
 	}
 	return p, nil
 }
 
-// program returns the full path of what is to be executed.
-func (e Entry) program(options Options) (string, error) {
-	name := e.Command[0]
-	if _, own := e.Files[name]; !own {
-		path, err := options.LookPath(name)
-		if err != nil {
-			return "", fmt.Errorf("plugin %s: the command %q is neither among its files nor found in PATH (%w); install %s, or correct the command in %s and install the plugin again",
-				e.Name, name, err, name, ManifestFile)
+// Argv returns the command that starts the plugin from any working directory:
+// Command, with those words that are files of the plugin as full paths.
+func (e Entry) Argv() []string {
+	argv := slices.Clone(e.Command)
+	for i, word := range argv {
+		if _, own := e.Files[word]; own {
+			argv[i] = filepath.Join(e.Dir, filepath.FromSlash(word))
 		}
-		return filepath.Abs(path)
 	}
-	path := filepath.Join(e.Dir, filepath.FromSlash(name))
+	return argv
+}
+
+// checkProgram refuses a program of the plugin's own that cannot be executed.
+func (e Entry) checkProgram() error {
+	if _, own := e.Files[e.Command[0]]; !own {
+		return nil
+	}
+	path := e.Argv()[0]
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("plugin %s: %w; install it again with `llem plugins install PATH`", e.Name, err)
+		return fmt.Errorf("plugin %s: %w; install it again with `llem plugins install PATH`", e.Name, err)
 	}
 	if !executable(info.Mode()) {
-		return "", fmt.Errorf("plugin %s: %s is not executable; run `chmod +x %s`", e.Name, path, path)
+		return fmt.Errorf("plugin %s: %s is not executable; run `chmod +x %s`", e.Name, path, path)
 	}
-	return path, nil
+	return nil
 }
 
 // MismatchError is a plugin that says something else of itself than its

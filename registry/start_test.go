@@ -79,6 +79,16 @@ func TestStart(t *testing.T) {
 	<-p.Exited()
 }
 
+func TestArgv(t *testing.T) {
+	entry := Entry{Manifest: Manifest{Command: []string{"python3", "-u", "lib/plugin.py", "x"}, Files: map[string]string{"lib/plugin.py": someDigest}}, Dir: "/p/a"}
+	if diff := cmp.Diff([]string{"python3", "-u", "/p/a/lib/plugin.py", "x"}, entry.Argv()); diff != "" {
+		t.Error(diff)
+	}
+	if entry.Command[2] != "lib/plugin.py" {
+		t.Error("Argv changed the manifest")
+	}
+}
+
 func TestStartRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name      string
