@@ -149,3 +149,16 @@ func TestTenMillionSamples(t *testing.T) {
 		}
 	}
 }
+
+// A missing batch leaves a gap even when the source itself reports no loss.
+func TestMissingBatchLeavesAGap(t *testing.T) {
+	b, err := NewBuilder(watts(ReadingInstant))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Append(Batch{Sequence: 0, StampsNs: []int64{0, 100e6}, Values: []int64{1, 1}})
+	b.Append(Batch{Sequence: 2, StampsNs: []int64{300e6, 400e6}, Values: []int64{1, 1}})
+	if d := cmp.Diff([]Gap{{FromNs: 100e6, ToNs: 300e6}}, b.Snapshot().Gaps()); d != "" {
+		t.Error(d)
+	}
+}

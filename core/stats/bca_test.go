@@ -136,3 +136,19 @@ func TestBCaEdges(t *testing.T) {
 		}
 	}
 }
+
+// Resamples equal to the mean but for rounding are ties, not smaller: scaling
+// integers to values without an exact float must not move the bias correction.
+func TestBCaTiesSurviveRounding(t *testing.T) {
+	whole, err := BCaMean([]float64{10, 11, 13, 12, 17}, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenth, err := BCaMean([]float64{1.0, 1.1, 1.3, 1.2, 1.7}, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.CountLess != tenth.CountLess || whole.CountLessEqual != tenth.CountLessEqual {
+		t.Errorf("counts %d, %d became %d, %d", whole.CountLess, whole.CountLessEqual, tenth.CountLess, tenth.CountLessEqual)
+	}
+}

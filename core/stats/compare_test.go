@@ -186,3 +186,25 @@ func TestCompareBlocksPools(t *testing.T) {
 		t.Error("arms without a common block were compared")
 	}
 }
+
+// Holm takes back a verdict that one comparison alone would have given.
+func TestFamilyTakesVerdictsBack(t *testing.T) {
+	family := []Comparison{}
+	for _, p := range []float64{0.03, 0.04, 0.6} {
+		c := Comparison{Ratio: 0.9, Direction: Lower, P: ptr(p)}
+		c.judge()
+		family = append(family, c)
+	}
+	if !family[0].Resolved || family[0].CandidateBetter == nil {
+		t.Fatalf("alone: %+v", family[0])
+	}
+	if err := AdjustFamily(append([]Comparison{{}}, family...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := AdjustFamily(family); err != nil {
+		t.Fatal(err)
+	}
+	if family[0].Resolved || family[0].CandidateBetter != nil || math.Abs(*family[0].PAdjusted-0.09) > 1e-12 {
+		t.Errorf("in the family: %+v", family[0])
+	}
+}

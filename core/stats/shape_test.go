@@ -84,3 +84,11 @@ func TestDriftVectors(t *testing.T) {
 		t.Errorf("a perfect line: %+v", d)
 	}
 }
+
+// A trend that is certain but below 1 % of the mean is no drift.
+func TestSmallTrendIsNoDrift(t *testing.T) {
+	x := []float64{100, 100.1, 100.2, 100.3, 100.4, 100.5, 100.6, 100.7}
+	if d, ok := DriftOf(x); !ok || d.MannKendallP >= 0.05 || d.Present {
+		t.Errorf("%+v", d)
+	}
+}
