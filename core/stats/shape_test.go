@@ -92,3 +92,12 @@ func TestSmallTrendIsNoDrift(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+func TestMannKendallTies(t *testing.T) {
+	// (6·5·17 - 2·1·9 - 3·2·11)/18 by hand.
+	d, ok := DriftOf([]float64{1, 1, 2, 3, 3, 3})
+	if !ok {
+		t.Fatal("no drift computed")
+	}
+	near(t, "variance with ties", d.Var, 426.0/18, 1e-12)
+}
