@@ -22,7 +22,9 @@ import (
 //
 // Between reading the files and executing them somebody could still exchange
 // them; the digests guard against mistakes and unnoticed updates, not against
-// whoever may write to the plugin's directory.
+// whoever may write to the plugin's directory. Nor do they cover what the
+// manifest does not list: an interpreter, the system's libraries, files that
+// the plugin fetches itself.
 func (r *Registry) Start(ctx context.Context, name string, o host.Options) (*host.Plugin, Entry, error) {
 	entry, err := r.Find(name)
 	if err != nil {
