@@ -1,0 +1,65 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/internal/pb"
+	"github.com/llenergymeasure/llem/sdk/internal/wire"
+)
+
+// Open opens the plugin's sensors.
+func (p *Plugin) Open(ctx context.Context, req sdk.OpenRequest) ([]sdk.Domain, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	parameters, err := wire.ToTable(req.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	response, err := p.source.Open(ctx, &pb.OpenRequest{Parameters: parameters, Secrets: req.Secrets})
+	if err != nil {
+		return nil, p.failed("open", err)
+	}
+	var domains []sdk.Domain
+	for _, d := range response.GetDomains() {
+		domain, err := wire.FromDomain(d)
+		if err != nil {
+			return nil, err
+		}
+		domains = append(domains, domain)
+	}
+	return domains, nil
+}
+
+// Stream delivers samples until ctx ends or the source ends its stream. Batches
+// are passed on as they are; judging them is the recording's business.
+func (p *Plugin) Stream(ctx context.Context, on func(sdk.SampleBatch) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := p.source.Stream(ctx, &pb.StreamRequest{})
+	if err != nil {
+		return p.failed("stream", err)
+	}
+	for {
+		message, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return p.failed("stream", err)
+		}
+		if err := on(wire.FromBatch(message)); err != nil {
+			return err
+		}
+	}
+}
+
+// Close closes the sensors; the process goes on until Kill.
+func (p *Plugin) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, unaryTimeout)
+	defer cancel()
+	_, err := p.source.Close(ctx, &pb.CloseRequest{})
+	return p.failed("close", err)
+}
