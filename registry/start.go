@@ -80,7 +80,7 @@ func (e Entry) launch(ctx context.Context, options Options, o host.Options) (*ho
 	}
 	p, err := host.Start(ctx, host.Command{Path: argv[0], Args: argv[1:], Dir: e.Dir}, o)
 	if err != nil {
-		return nil, fmt.Errorf("start plugin %s (%s): %w", e.Name, strings.Join(argv, " "), err)
+		return nil, fmt.Errorf("plugin %s: %w", e.Name, err)
 	}
 	return p, nil
 }

@@ -121,8 +121,8 @@ func TestStartRefuses(t *testing.T) {
 			want: "plugin sample needs llem 0.2.0 or newer, this is llem 0.1.0; update llem, or install an older sample"},
 		{name: "another protocol", change: func(m *Manifest) { m.Protocol = 2 },
 			want: "the plugin speaks version 2 of the plugin contract, this llem speaks 1"},
-		{name: "garbage before the handshake", arguments: []string{"-fault=garbage"}, want: "start plugin sample (DIR/sample -fault=garbage): "},
-		{name: "exits at once", arguments: []string{"-fault=exit"}, want: "start plugin sample (DIR/sample -fault=exit): "},
+		{name: "garbage before the handshake", arguments: []string{"-fault=garbage"}, want: "plugin sample: start plugin DIR/sample: it printed \"Loading CUDA libraries, please wait\" where the handshake was expected"},
+		{name: "exits at once", arguments: []string{"-fault=exit"}, want: "plugin sample: start plugin DIR/sample: it exited with code 3 before the handshake; its last words: libcuda.so.1: cannot open"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
