@@ -217,6 +217,9 @@ func (p *Plugin) explain(ctx context.Context, err error, timeout time.Duration) 
 	case strings.Contains(err.Error(), "ncompatible API version"), strings.Contains(err.Error(), "ncompatible core API"):
 		out.Reason = fmt.Sprintf("it speaks another version of the plugin contract than this llem (%d)", transport.Major)
 		out.Advice = "install a version of the plugin that fits, or update llem"
+	case strings.Contains(err.Error(), "timeout while waiting for plugin to start") && strings.TrimSpace(head) == "":
+		out.Reason = fmt.Sprintf("no handshake within %v", timeout)
+		out.Advice = "a plugin must do slow things in Load, not before serve.Backend"
 	case !isHandshake(head) && strings.TrimSpace(head) != "":
 		out.Reason = fmt.Sprintf("it printed %q where the handshake was expected", firstLine(head))
 		out.Advice = "a plugin must print nothing on standard output before serve.Backend or serve.EnergySource"
@@ -224,9 +227,6 @@ func (p *Plugin) explain(ctx context.Context, err error, timeout time.Duration) 
 		out.Reason = "it was ended by signal " + signal + " before the handshake"
 	case exited:
 		out.Reason = fmt.Sprintf("it exited with code %d before the handshake", code)
-	case !isHandshake(head):
-		out.Reason = fmt.Sprintf("no handshake within %v", timeout)
-		out.Advice = "a plugin must do slow things in Load, not before serve.Backend"
 	}
 	return out
 }

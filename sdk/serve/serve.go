@@ -68,11 +68,12 @@ type services struct {
 	identity *pluginServer
 	backend  *backendServer // nil: none
 	source   *sourceServer  // nil: none
+	stderr   *os.File       // the real one; the transport replaces os.Stderr
 	stdout   sync.Once
 }
 
 func newServices(b sdk.Backend, s sdk.EnergySource) *services {
-	all := &services{identity: &pluginServer{}}
+	all := &services{identity: &pluginServer{}, stderr: os.Stderr}
 	if b != nil {
 		all.backend = &backendServer{backend: b}
 		all.identity.backend = b
@@ -101,14 +102,18 @@ func (s *services) server(options []grpc.ServerOption) *grpc.Server {
 	)...)
 }
 
-// guardStdout points file descriptor 1 at standard error. It happens at the
-// first call, when the host has read the handshake: from then on nobody reads
-// long lines there, and a library that prints one would block.
+// guardStdout points file descriptor 1, and Go's two standard streams, at the
+// real standard error. It happens at the first call, when the host has read
+// the handshake: from then on nobody reads long lines on descriptor 1, and a
+// library that prints one would block. The transport's own replacements of
+// os.Stdout and os.Stderr go through a connection and lose the last words of a
+// process that dies.
 func (s *services) guardStdout() {
 	s.stdout.Do(func() {
 		if err := syscall.Dup3(2, 1, 0); err != nil {
 			Logger().Warn("cannot redirect standard output", "error", err)
 		}
+		os.Stdout, os.Stderr = s.stderr, s.stderr
 	})
 }
 
