@@ -1,0 +1,138 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// assign checks a value against its field and stores it in target. The error
+// is a sentence about the value.
+func (f field[T]) assign(target *T, value any) error {
+	switch at := f.at(target).(type) {
+	case *string:
+		text, ok := value.(string)
+		if !ok {
+			return wrongType("a string", value)
+		}
+		if len(f.enum) > 0 && !slices.Contains(f.enum, text) {
+			return oneOf(text, f.enum)
+		}
+		if f.required && strings.TrimSpace(text) == "" {
+			return fmt.Errorf("it is empty")
+		}
+		*at = text
+	case *int:
+		n, ok := value.(int64)
+		if !ok {
+			return wrongType("an integer", value)
+		}
+		if err := f.inside(float64(n)); err != nil {
+			return err
+		}
+		*at = int(n)
+	case *int64:
+		n, ok := value.(int64)
+		if !ok {
+			return wrongType("an integer", value)
+		}
+		*at = n
+	case *float64:
+		number, ok := value.(float64)
+		if n, isInt := value.(int64); isInt {
+			number, ok = float64(n), true
+		}
+		if !ok {
+			return wrongType("a number", value)
+		}
+		if math.IsNaN(number) || math.IsInf(number, 0) {
+			return fmt.Errorf("%v is no usable number", number)
+		}
+		if err := f.inside(number); err != nil {
+			return err
+		}
+		*at = number
+	case *[]string:
+		list, ok := value.([]any)
+		if !ok {
+			return wrongType("a list of strings", value)
+		}
+		var texts []string
+		for _, element := range list {
+			text, ok := element.(string)
+			if !ok || text == "" {
+				return wrongType("a list of strings", element)
+			}
+			texts = append(texts, text)
+		}
+		*at = texts
+	case *map[string]float64:
+		table, ok := value.(map[string]any)
+		if !ok {
+			return wrongType("a table of numbers", value)
+		}
+		out := map[string]float64{}
+		for key, v := range table {
+			number, ok := v.(float64)
+			if n, isInt := v.(int64); isInt {
+				number, ok = float64(n), true
+			}
+			if !ok || math.IsNaN(number) || math.IsInf(number, 0) || number <= 0 {
+				return fmt.Errorf("%s: expected a number above 0, found %s", key, describe(v))
+			}
+			out[key] = number
+		}
+		*at = out
+	default:
+		panic(fmt.Sprintf("study: field %s has a target of type %T", f.key, at))
+	}
+	return nil
+}
+
+func (f field[T]) inside(v float64) error {
+	switch {
+	case f.above != nil && v <= *f.above:
+		return fmt.Errorf("%v: expected more than %v", v, *f.above)
+	case f.min != nil && v < *f.min:
+		return fmt.Errorf("%v: expected at least %v", v, *f.min)
+	case f.max != nil && v > *f.max:
+		return fmt.Errorf("%v: expected at most %v", v, *f.max)
+	}
+	return nil
+}
+
+func wrongType(want string, value any) error {
+	return fmt.Errorf("expected %s, found %s", want, describe(value))
+}
+
+func oneOf(text string, enum []string) error {
+	message := fmt.Sprintf("%q: expected one of %s", text, strings.Join(enum, ", "))
+	if near := sdk.Nearest(text, enum); near != "" {
+		message += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return fmt.Errorf("%s", message)
+}
+
+// describe names a value of a TOML file.
+func describe(value any) string {
+	switch x := value.(type) {
+	case string:
+		return fmt.Sprintf("the string %q", x)
+	case bool:
+		return fmt.Sprintf("the boolean %v", x)
+	case int64:
+		return fmt.Sprintf("the integer %d", x)
+	case float64:
+		return fmt.Sprintf("the number %v", x)
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	case []map[string]any:
+		return "an array of tables"
+	}
+	return fmt.Sprintf("a date or time (%v)", value)
+}

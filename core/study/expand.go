@@ -1,0 +1,284 @@
+package study
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// mostCells bounds a sweep. A study of more would run for years.
+const mostCells = 100_000
+
+// Expand returns all cells of a study.
+func Expand(s *Study) ([]Cell, error) {
+	var cells []Cell
+	for cell, err := range s.Cells() {
+		if err != nil {
+			return nil, err
+		}
+		cells = append(cells, *cell)
+	}
+	return cells, nil
+}
+
+// Cells yields the cells in a fixed order: the sweep's, the last axis turning
+// fastest, then the explicit experiments. A study without a sweep and with
+// experiments has those alone. Cells that come out equal because a group's
+// alternative does not concern their backend are given once; other duplicates
+// are a Problem.
+func (s *Study) Cells() iter.Seq2[*Cell, error] {
+	return func(yield func(*Cell, error) bool) {
+		seen := map[string]string{}
+		count := 0
+		give := func(cell *Cell) bool {
+			if before, double := seen[cell.ID]; double {
+				if cell.Experiment == "" {
+					return true // only groups can do this: axes have no repeats
+				}
+				at := s.ProblemAt("experiments."+cell.Experiment, fmt.Sprintf("it is the same as %s", before), "remove one of them")
+				return yield(nil, Problems{at}) && false
+			}
+			if count++; count > mostCells {
+				return yield(nil, Problems{s.ProblemAt("sweep", fmt.Sprintf("it has more than %d cells", mostCells), "split the study")}) && false
+			}
+			seen[cell.ID] = cell.Label
+			return yield(cell, nil)
+		}
+		swept := len(s.Sweep.Axes)+len(s.Sweep.Groups) > 0
+		if swept || len(s.Experiments) == 0 {
+			for _, backend := range s.backends() {
+				if !s.product(backend, s.dimensions(backend), nil, give) {
+					return
+				}
+			}
+		}
+		for _, e := range s.Experiments {
+			backend := s.Backend
+			for _, setting := range e.Settings {
+				if name, ok := setting.Value.(string); ok && setting.Key == "backend" {
+					backend = name
+				}
+			}
+			if backend == "" {
+				yield(nil, Problems{s.ProblemAt("experiments."+e.Name, "it names no backend and the study has none", "")})
+				return
+			}
+			cell := s.cell(backend, []choice{{settings: e.Settings}})
+			cell.Label, cell.Experiment = e.Name, e.Name
+			if !give(cell) {
+				return
+			}
+		}
+	}
+}
+
+// backends lists the instances that the sweep goes over.
+func (s *Study) backends() []string {
+	for _, axis := range s.Sweep.Axes {
+		if axis.Key == "backend" {
+			var names []string
+			for _, v := range axis.Values {
+				names = append(names, v.(string))
+			}
+			return names
+		}
+	}
+	return []string{s.Backend}
+}
+
+// choice is one point of one dimension.
+type choice struct {
+	label    string
+	settings []Setting
+	axis     *Axis
+}
+
+// dimensions are the axes and groups that concern a backend.
+func (s *Study) dimensions(backend string) [][]choice {
+	var all [][]choice
+	if slices.ContainsFunc(s.Sweep.Axes, func(a AxisSpec) bool { return a.Key == "backend" }) {
+		all = append(all, []choice{{label: backend, axis: &Axis{Key: "backend", Value: backend}}})
+	}
+	for _, axis := range s.Sweep.Axes {
+		if axis.Key == "backend" || !concerns(axis.Key, backend) {
+			continue
+		}
+		var points []choice
+		for _, v := range axis.Values {
+			points = append(points, choice{
+				label:    fmt.Sprintf("%s=%v", axis.Key[strings.LastIndexByte(axis.Key, '.')+1:], v),
+				settings: []Setting{{axis.Key, v}}, axis: &Axis{Key: axis.Key, Value: v},
+			})
+		}
+		all = append(all, points)
+	}
+	for _, group := range s.Sweep.Groups {
+		var points []choice
+		for _, alternative := range group.Alternatives {
+			var settings []Setting
+			for _, setting := range alternative.Settings {
+				if concerns(setting.Key, backend) {
+					settings = append(settings, setting)
+				}
+			}
+			points = append(points, choice{
+				label: group.Name + "=" + alternative.Name, settings: settings,
+				axis: &Axis{Key: "groups." + group.Name, Value: alternative.Name},
+			})
+		}
+		all = append(all, points)
+	}
+	return all
+}
+
+// concerns tells whether a key matters to cells of a backend.
+func concerns(key, backend string) bool {
+	return !isUnder(key, "backends") || isUnder(key, "backends."+backend)
+}
+
+// product walks all combinations depth first.
+func (s *Study) product(backend string, dimensions [][]choice, chosen []choice, give func(*Cell) bool) bool {
+	if len(dimensions) == 0 {
+		return give(s.cell(backend, chosen))
+	}
+	for _, point := range dimensions[0] {
+		if !s.product(backend, dimensions[1:], append(chosen[:len(chosen):len(chosen)], point), give) {
+			return false
+		}
+	}
+	return true
+}
+
+// cell applies choices to the study and takes a cell from it.
+func (s *Study) cell(backend string, chosen []choice) *Cell {
+	varied := *s
+	instance, ok := s.Backends[backend]
+	if !ok {
+		instance = Instance{Name: backend, Plugin: backend}
+	}
+	parameters := maps.Clone(instance.Parameters)
+	if parameters == nil {
+		parameters = map[string]any{}
+	}
+	var labels []string
+	var axes []Axis
+	for _, c := range chosen {
+		if c.label != "" {
+			labels = append(labels, c.label)
+		}
+		if c.axis != nil {
+			axes = append(axes, *c.axis)
+		}
+		for _, setting := range c.settings {
+			if path, ok := strings.CutPrefix(setting.Key, "backends."+backend+"."); ok {
+				set(parameters, path, setting.Value)
+				continue
+			}
+			if f, known := findField(studyFields, setting.Key); known {
+				// Checked when the file was read.
+				if err := f.assign(&varied, setting.Value); err != nil {
+					panic(fmt.Sprintf("study: %s: %v", setting.Key, err))
+				}
+			}
+		}
+	}
+	cell := &Cell{
+		Label: strings.Join(labels, " "), Instance: instance.Name, Plugin: instance.Plugin, Version: instance.Version,
+		Parameters: parameters, Model: varied.Model, Workload: varied.Workload, Load: varied.Load,
+		Protocol: varied.Protocol, Axes: axes,
+	}
+	if cell.Label == "" {
+		cell.Label = instance.Name
+	}
+	cell.Definition = definition(cell)
+	sum := sha256.Sum256([]byte(cell.Definition))
+	cell.ID = hex.EncodeToString(sum[:6])
+	return cell
+}
+
+// set puts a value at a dotted path, copying the tables on its way.
+func set(table map[string]any, path string, value any) {
+	head, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		table[head] = value
+		return
+	}
+	inner := map[string]any{}
+	maps.Copy(inner, asMap(table[head]))
+	set(inner, rest, value)
+	table[head] = inner
+}
+
+// asMap returns a table under either of its two types.
+func asMap(v any) map[string]any {
+	switch x := v.(type) {
+	case map[string]any:
+		return x
+	case sdk.Table:
+		return x
+	}
+	return nil
+}
+
+// definition is the canonical text of what a cell measures: keys sorted,
+// numbers in one form, without names, paths of this machine and settings of
+// the execution.
+func definition(c *Cell) string {
+	model := c.Model
+	if model.Path != "" {
+		model.Path = filepath.Base(model.Path)
+	}
+	p := c.Protocol
+	return canonicalText(map[string]any{
+		"plugin": c.Plugin, "parameters": c.Parameters, "model": model, "workload": c.Workload, "load": c.Load,
+		"protocol": map[string]any{
+			"warmup": p.Warmup, "idle_s": p.IdleS, "conditioning_s": p.ConditioningS, "window_s": p.WindowS, "regime": p.Regime,
+		},
+	})
+}
+
+// canonicalText encodes a value so that equal values give equal texts: 1 and
+// 1.0 are the same number.
+func canonicalText(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("study: a checked value does not encode: " + err.Error())
+	}
+	var loose any
+	if err := json.Unmarshal(text, &loose); err != nil {
+		panic("study: encoded text does not decode: " + err.Error())
+	}
+	if !hasLargeIntegers(v) {
+		if text, err = json.Marshal(loose); err != nil {
+			panic("study: a checked value does not encode: " + err.Error())
+		}
+	}
+	return string(text)
+}
+
+// hasLargeIntegers tells whether v holds an integer that a float cannot: such
+// a value keeps its exact text.
+func hasLargeIntegers(v any) bool {
+	switch x := v.(type) {
+	case int64:
+		return int64(float64(x)) != x || math.Abs(float64(x)) > 1<<53
+	case []any:
+		return slices.ContainsFunc(x, hasLargeIntegers)
+	default:
+		for _, inner := range asMap(v) {
+			if hasLargeIntegers(inner) {
+				return true
+			}
+		}
+	}
+	return false
+}

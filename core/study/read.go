@@ -1,0 +1,470 @@
+package study
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// reader fills a Study from the parsed tree and collects what is wrong.
+type reader struct {
+	study    *Study
+	src      source
+	problems Problems
+	given    map[string]bool // keys of studyFields that the file sets
+}
+
+func (r *reader) fail(key, message, hint string) {
+	r.problems = append(r.problems, r.src.problem(key, message, hint))
+}
+
+func (r *reader) read(tree map[string]any) {
+	r.given = map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		value := tree[key]
+		switch key {
+		case "backends":
+			r.instances(key, value, r.study.Backends)
+		case "sources":
+			r.instances(key, value, r.study.Sources)
+		case "sweep", "experiments":
+		default:
+			r.keys(key, value)
+		}
+	}
+	// The sweep is checked against all the rest, so it comes last.
+	if value, ok := tree["sweep"]; ok {
+		r.sweep(value)
+	}
+	if value, ok := tree["experiments"]; ok {
+		r.experiments(value)
+	}
+	r.missing()
+	r.profile()
+	r.together()
+}
+
+// sections of the file, for hints.
+var sections = []string{"model", "workload", "load", "protocol", "backends", "sources", "sweep", "experiments", "slo", "limits", "gpu", "compare"}
+
+// keys reads one key, or a table of keys.
+func (r *reader) keys(key string, value any) {
+	f, known := findField(studyFields, key)
+	if known {
+		r.given[key] = true
+		if f.unused != "" {
+			r.fail(key, f.unused, "remove it: nothing that a study asks for is ignored")
+			return
+		}
+		if err := f.assign(r.study, value); err != nil {
+			r.fail(key, err.Error(), f.doc)
+		}
+		return
+	}
+	switch table := value.(type) {
+	case map[string]any:
+		if !isTableName(key) {
+			r.unknown(key)
+			return
+		}
+		for _, sub := range slices.Sorted(maps.Keys(table)) {
+			r.keys(key+"."+sub, table[sub])
+		}
+	case []map[string]any:
+		r.fail(key, "arrays of tables ([[...]]) are no part of the format", "give each a name: ["+key+".NAME]")
+	default:
+		if isTableName(key) {
+			r.fail(key, "expected a table, found "+describe(value), "")
+			return
+		}
+		r.unknown(key)
+	}
+}
+
+func isTableName(key string) bool {
+	return slices.ContainsFunc(studyFields, func(f field[Study]) bool { return isUnder(f.key, key) })
+}
+
+// unknown reports a key that does not exist, with the nearest that does: among
+// the keys of its table first, then elsewhere.
+func (r *reader) unknown(key string) {
+	table, last := "", key
+	if dot := strings.LastIndexByte(key, '.'); dot >= 0 {
+		table, last = key[:dot], key[dot+1:]
+	}
+	var here []string
+	elsewhere := ""
+	for _, f := range studyFields {
+		dot := strings.LastIndexByte(f.key, '.')
+		switch {
+		case dot < 0 && table == "", dot >= 0 && f.key[:dot] == table:
+			here = append(here, f.key[dot+1:])
+		case f.key[dot+1:] == last:
+			elsewhere = f.key[:max(dot, 0)]
+		}
+	}
+	if table == "" {
+		here = append(here, sections...)
+	}
+	hint := ""
+	if near := sdk.Nearest(last, here); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if elsewhere != "" {
+		hint = fmt.Sprintf("it belongs under [%s]", elsewhere)
+	} else {
+		slices.Sort(here)
+		hint = "known here: " + strings.Join(here, ", ")
+	}
+	r.fail(key, "unknown key", hint)
+}
+
+var instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// instances reads [backends.NAME] or [sources.NAME] tables.
+func (r *reader) instances(section string, value any, into map[string]Instance) {
+	tables, ok := value.(map[string]any)
+	if !ok {
+		r.fail(section, "expected tables ["+section+".NAME], found "+describe(value), "")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		key := section + "." + name
+		table, ok := tables[name].(map[string]any)
+		if !ok {
+			r.fail(key, "expected a table, found "+describe(tables[name]), fmt.Sprintf("write [%s]", key))
+			continue
+		}
+		if !instanceName.MatchString(name) {
+			r.fail(key, "a name has lower-case letters, digits, - and _", "")
+			continue
+		}
+		instance := Instance{Name: name, Plugin: name, Parameters: map[string]any{}}
+		for _, parameter := range slices.Sorted(maps.Keys(table)) {
+			at := key + "." + parameter
+			switch parameter {
+			case "plugin", "version":
+				text, ok := table[parameter].(string)
+				if !ok || text == "" {
+					r.fail(at, wrongType("a string", table[parameter]).Error(), "")
+					continue
+				}
+				if parameter == "plugin" {
+					instance.Plugin = text
+				} else {
+					instance.Version = text
+				}
+			default:
+				r.parameter(at, parameter, table[parameter], instance.Parameters)
+			}
+		}
+		into[name] = instance
+	}
+}
+
+// parameter keeps a plugin's own key, if its value is one that plugins can
+// take.
+func (r *reader) parameter(at, key string, value any, into map[string]any) {
+	normal, err := normalize(value)
+	if err != nil {
+		r.fail(at, err.Error(), "")
+		return
+	}
+	into[key] = normal
+}
+
+// normalize brings TOML values into the contract's types.
+func normalize(value any) (any, error) {
+	switch x := value.(type) {
+	case []map[string]any:
+		return nil, fmt.Errorf("arrays of tables ([[...]]) are no part of the format; use named tables")
+	case map[string]any, []any, string, bool, int64, float64:
+		normal, err := sdk.Normalize(x)
+		return normal, err
+	}
+	return nil, fmt.Errorf("expected a bool, number, string, list or table, found %s", describe(value))
+}
+
+// sweep reads axes and groups.
+func (r *reader) sweep(value any) {
+	table, ok := value.(map[string]any)
+	if !ok {
+		r.fail("sweep", "expected a table, found "+describe(value), "")
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		if key == "groups" {
+			r.groups(table[key])
+			continue
+		}
+		r.axes(key, table[key])
+	}
+	// A swept backend comes first: the other axes depend on it.
+	slices.SortStableFunc(r.study.Sweep.Axes, func(a, b AxisSpec) int {
+		return boolOrder(b.Key == "backend") - boolOrder(a.Key == "backend")
+	})
+}
+
+func boolOrder(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (r *reader) axes(key string, value any) {
+	at := "sweep." + key
+	switch x := value.(type) {
+	case map[string]any:
+		for _, sub := range slices.Sorted(maps.Keys(x)) {
+			r.axes(key+"."+sub, x[sub])
+		}
+	case []any:
+		if len(x) == 0 {
+			r.fail(at, "the list is empty", "a sweep needs one value at least")
+			return
+		}
+		axis := AxisSpec{Key: key}
+		for _, v := range x {
+			normal := r.settable(at, key, v)
+			if normal == nil {
+				return
+			}
+			if slices.ContainsFunc(axis.Values, func(seen any) bool { return canonicalText(seen) == canonicalText(normal) }) {
+				r.fail(at, fmt.Sprintf("%v comes twice", v), "")
+				return
+			}
+			axis.Values = append(axis.Values, normal)
+		}
+		r.study.Sweep.Axes = append(r.study.Sweep.Axes, axis)
+	default:
+		r.fail(at, "expected a list of values, found "+describe(value), "")
+	}
+}
+
+// settable checks that key may be varied and takes value. It returns the
+// value in the contract's types, or nil after a problem.
+func (r *reader) settable(at, key string, value any) any {
+	normal, err := normalize(value)
+	if err != nil {
+		r.fail(at, err.Error(), "")
+		return nil
+	}
+	if rest, ok := strings.CutPrefix(key, "backends."); ok {
+		name, parameter, ok := strings.Cut(rest, ".")
+		if !ok || parameter == "plugin" || parameter == "version" {
+			r.fail(at, "expected backends.INSTANCE.KEY", "")
+			return nil
+		}
+		if _, defined := r.study.Backends[name]; !defined && name != r.study.Backend {
+			r.fail(at, fmt.Sprintf("there is no [backends.%s]", name), r.nearestBackend(name))
+			return nil
+		}
+		return normal
+	}
+	f, known := findField(studyFields, key)
+	switch {
+	case !known:
+		r.fail(at, "it is no key of a study", r.nearestSweepKey(key))
+		return nil
+	case f.fixed:
+		r.fail(at, "it cannot be varied: it is about the execution, not about what is measured", "")
+		return nil
+	case f.unused != "":
+		r.fail(at, f.unused, "remove it: nothing that a study asks for is ignored")
+		return nil
+	}
+	scratch := defaults()
+	if err := f.assign(scratch, normal); err != nil {
+		r.fail(at, err.Error(), f.doc)
+		return nil
+	}
+	return normal
+}
+
+func (r *reader) nearestBackend(name string) string {
+	names := slices.Sorted(maps.Keys(r.study.Backends))
+	if near := sdk.Nearest(name, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return "add it, even if it is empty"
+	}
+	return "there are: " + strings.Join(names, ", ")
+}
+
+func (r *reader) nearestSweepKey(key string) string {
+	var keys []string
+	for _, f := range studyFields {
+		if !f.fixed && f.unused == "" {
+			keys = append(keys, f.key)
+		}
+	}
+	if near := sdk.Nearest(key, keys); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if r.study.Backend != "" {
+		return fmt.Sprintf("a backend's key is written backends.%s.%s", r.study.Backend, key)
+	}
+	return "a sweep key is the whole path of the key that it varies"
+}
+
+// groups reads [sweep.groups.GROUP.ALTERNATIVE] tables.
+func (r *reader) groups(value any) {
+	tables, ok := value.(map[string]any)
+	if !ok {
+		r.fail("sweep.groups", "expected tables [sweep.groups.GROUP.ALTERNATIVE], found "+describe(value), "")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		at := "sweep.groups." + name
+		alternatives, ok := tables[name].(map[string]any)
+		if !ok || len(alternatives) == 0 {
+			r.fail(at, "expected one table for each alternative", fmt.Sprintf("write [%s.none]", at))
+			continue
+		}
+		group := Group{Name: name}
+		for _, alternative := range slices.Sorted(maps.Keys(alternatives)) {
+			settings, ok := alternatives[alternative].(map[string]any)
+			if !ok {
+				r.fail(at+"."+alternative, "expected a table, found "+describe(alternatives[alternative]), "")
+				continue
+			}
+			group.Alternatives = append(group.Alternatives, Alternative{
+				Name: alternative, Settings: r.settings(at+"."+alternative, "", settings),
+			})
+		}
+		r.study.Sweep.Groups = append(r.study.Sweep.Groups, group)
+	}
+}
+
+// settings reads a table of keys and values, at any depth.
+func (r *reader) settings(at, prefix string, table map[string]any) []Setting {
+	var list []Setting
+	for _, sub := range slices.Sorted(maps.Keys(table)) {
+		key := join(prefix, sub)
+		nested, isTable := table[sub].(map[string]any)
+		_, isField := findField(studyFields, key)
+		if isTable && !isField && strings.Count(key, ".") < 2 {
+			list = append(list, r.settings(at, key, nested)...)
+			continue
+		}
+		if normal := r.settable(at+"."+key, key, table[sub]); normal != nil {
+			list = append(list, Setting{Key: key, Value: normal})
+		}
+	}
+	return list
+}
+
+func (r *reader) experiments(value any) {
+	tables, ok := value.(map[string]any)
+	if !ok {
+		r.fail("experiments", "expected tables [experiments.NAME], found "+describe(value), "")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		at := "experiments." + name
+		table, ok := tables[name].(map[string]any)
+		if !ok {
+			r.fail(at, "expected a table, found "+describe(tables[name]), "")
+			continue
+		}
+		r.study.Experiments = append(r.study.Experiments, Experiment{Name: name, Settings: r.settings(at, "", table)})
+	}
+}
+
+func (r *reader) missing() {
+	s := r.study
+	if s.Name == "" && !r.given["name"] {
+		r.fail("name", "required string is missing", "")
+	}
+	swept := slices.ContainsFunc(s.Sweep.Axes, func(a AxisSpec) bool { return a.Key == "backend" })
+	if s.Backend == "" && !swept {
+		hint := ""
+		if names := slices.Sorted(maps.Keys(s.Backends)); len(names) > 0 {
+			hint = fmt.Sprintf("for example backend = %q", names[0])
+		}
+		r.fail("backend", "required string is missing", hint)
+	}
+	if s.Model.ID == "" && s.Model.Path == "" && len(r.problems) == 0 {
+		r.fail("model", "id or path is missing", "")
+	}
+	if s.Name != "" && !studyName.MatchString(s.Name) {
+		r.fail("name", fmt.Sprintf("%q names the result directory and so has letters, digits, ., - and _", s.Name), "")
+	}
+	if len(s.Energy) == 0 {
+		r.fail("energy", "the list is empty", `write energy = ["auto"]`)
+	}
+}
+
+var studyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// profile fills in the times that the file does not give.
+func (r *reader) profile() {
+	p := &r.study.Protocol
+	times := profiles[p.Profile]
+	for _, one := range []struct {
+		key  string
+		at   *float64
+		from float64
+	}{
+		{"protocol.idle_s", &p.IdleS, times.IdleS},
+		{"protocol.conditioning_s", &p.ConditioningS, times.ConditioningS},
+		{"protocol.window_s", &p.WindowS, times.WindowS},
+	} {
+		if !r.given[one.key] {
+			*one.at = one.from
+		}
+	}
+}
+
+// together checks keys that depend on one another, in every cell: a sweep may
+// change the mode.
+func (r *reader) together() {
+	if len(r.problems) > 0 {
+		return
+	}
+	for cell, err := range r.study.Cells() {
+		if err != nil {
+			r.problems = append(r.problems, asProblems(err)...)
+			return
+		}
+		r.loadKeys(cell)
+		if cell.Workload.SharedPrefixTokens >= cell.Workload.InputTokens {
+			r.fail("workload.shared_prefix_tokens", fmt.Sprintf("%d: expected less than input_tokens = %d", cell.Workload.SharedPrefixTokens, cell.Workload.InputTokens), "")
+		}
+		if len(r.problems) > 0 {
+			return
+		}
+	}
+}
+
+// loadKeys checks that the load's keys fit its mode.
+func (r *reader) loadKeys(cell *Cell) {
+	l := cell.Load
+	needs := map[string][]string{
+		"closed": {"concurrency"}, "constant": {"rate"}, "poisson": {"rate"}, "gamma": {"rate", "burstiness"},
+	}[l.Mode]
+	for key, set := range map[string]bool{"concurrency": l.Concurrency != 0, "rate": l.Rate != 0, "burstiness": l.Burstiness != 0} {
+		needed := slices.Contains(needs, key)
+		switch {
+		case needed && !set:
+			r.fail("load."+key, fmt.Sprintf("it is missing and mode %q needs it", l.Mode), "")
+		case set && !needed:
+			r.fail("load."+key, fmt.Sprintf("mode %q does not use it", l.Mode), "remove it")
+		}
+	}
+	if l.Mode != "batch" && l.Mode != "closed" {
+		r.fail("load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), "")
+	}
+}
+
+func asProblems(err error) Problems {
+	if p, ok := err.(Problems); ok { //nolint:errorlint // made by this package, never wrapped
+		return p
+	}
+	return Problems{{Message: err.Error()}}
+}

@@ -1,0 +1,246 @@
+package study
+
+import "strings"
+
+// scanKeys finds the place of every key of a TOML text that is known to be
+// well formed: the first character of its last part. Tables count as keys.
+// Text that is not well formed gives some places or none, and never fails.
+func scanKeys(text []byte) map[string]Pos {
+	s := &scanner{text: text, line: 1, column: 1, keys: map[string]Pos{}}
+	s.document()
+	return s.keys
+}
+
+type scanner struct {
+	text         []byte
+	at           int
+	line, column int
+	keys         map[string]Pos
+}
+
+func (s *scanner) done() bool { return s.at >= len(s.text) }
+
+func (s *scanner) peek() byte {
+	if s.done() {
+		return 0
+	}
+	return s.text[s.at]
+}
+
+func (s *scanner) next() byte {
+	c := s.peek()
+	if s.done() {
+		return 0
+	}
+	s.at++
+	if c == '\n' {
+		s.line, s.column = s.line+1, 1
+	} else {
+		s.column++
+	}
+	return c
+}
+
+func (s *scanner) has(prefix string) bool {
+	return strings.HasPrefix(string(s.text[s.at:min(len(s.text), s.at+len(prefix))]), prefix)
+}
+
+// document reads tables and assignments.
+func (s *scanner) document() {
+	prefix := ""
+	for !s.done() {
+		s.blank(true)
+		switch {
+		case s.done():
+		case s.peek() == '[':
+			s.next()
+			if s.peek() == '[' {
+				s.next()
+			}
+			s.blank(false)
+			path, pos := s.keyPath()
+			prefix = path
+			s.record(prefix, pos)
+			s.restOfLine()
+		default:
+			s.assignment(prefix)
+			s.restOfLine()
+		}
+	}
+}
+
+func (s *scanner) record(path string, pos Pos) {
+	if path == "" {
+		return
+	}
+	if _, known := s.keys[path]; !known {
+		s.keys[path] = pos
+	}
+}
+
+// assignment reads `key = value` and the keys inside the value.
+func (s *scanner) assignment(prefix string) {
+	path, pos := s.keyPath()
+	if path == "" {
+		s.next() // not well formed: get on
+		return
+	}
+	full := join(prefix, path)
+	s.record(full, pos)
+	s.blank(false)
+	if s.peek() != '=' {
+		return
+	}
+	s.next()
+	s.blank(false)
+	s.value(full)
+}
+
+func join(prefix, path string) string {
+	if prefix == "" {
+		return path
+	}
+	return prefix + "." + path
+}
+
+// keyPath reads a dotted key and returns the place of its last part.
+func (s *scanner) keyPath() (string, Pos) {
+	path, pos := "", Pos{s.line, s.column}
+	for {
+		s.blank(false)
+		pos = Pos{s.line, s.column}
+		part, ok := s.keyPart()
+		if !ok {
+			return path, pos
+		}
+		path = join(path, part)
+		s.blank(false)
+		if s.peek() != '.' {
+			return path, pos
+		}
+		s.next()
+	}
+}
+
+func (s *scanner) keyPart() (string, bool) {
+	start := s.at
+	switch c := s.peek(); {
+	case c == '"' || c == '\'':
+		s.quoted()
+		if s.at-start < 2 {
+			return "", false
+		}
+		return string(s.text[start+1 : s.at-1]), true
+	case bareKey(c):
+		for bareKey(s.peek()) {
+			s.next()
+		}
+		return string(s.text[start:s.at]), true
+	}
+	return "", false
+}
+
+func bareKey(c byte) bool {
+	return c == '_' || c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// quoted skips a string of any of the four kinds.
+func (s *scanner) quoted() {
+	quote := s.peek()
+	triple := strings.Repeat(string(quote), 3)
+	if s.has(triple) {
+		for range 3 {
+			s.next()
+		}
+		for !s.done() && !s.has(triple) {
+			if s.next() == '\\' && quote == '"' {
+				s.next()
+			}
+		}
+		for range 3 {
+			s.next()
+		}
+		// Up to two quotes may stand directly before the closing three.
+		for s.peek() == quote {
+			s.next()
+		}
+		return
+	}
+	s.next()
+	for !s.done() && s.peek() != quote && s.peek() != '\n' {
+		if s.next() == '\\' && quote == '"' {
+			s.next()
+		}
+	}
+	s.next()
+}
+
+// value skips a value and records the keys of inline tables in it.
+func (s *scanner) value(path string) {
+	switch s.peek() {
+	case '"', '\'':
+		s.quoted()
+	case '[':
+		s.next()
+		for !s.done() {
+			s.blank(true)
+			if s.peek() == ']' {
+				s.next()
+				return
+			}
+			if s.peek() == ',' {
+				s.next()
+				continue
+			}
+			before := s.at
+			s.value(path)
+			if s.at == before {
+				s.next()
+			}
+		}
+	case '{':
+		s.next()
+		for !s.done() {
+			s.blank(true)
+			if s.peek() == '}' {
+				s.next()
+				return
+			}
+			if s.peek() == ',' {
+				s.next()
+				continue
+			}
+			before := s.at
+			s.assignment(path)
+			if s.at == before {
+				s.next()
+			}
+		}
+	default:
+		for !s.done() && !strings.ContainsRune(",]}#\n", rune(s.peek())) {
+			s.next()
+		}
+	}
+}
+
+// blank skips spaces and, across lines, newlines and comments.
+func (s *scanner) blank(lines bool) {
+	for !s.done() {
+		switch c := s.peek(); {
+		case c == ' ' || c == '\t' || c == '\r':
+			s.next()
+		case lines && c == '\n':
+			s.next()
+		case lines && c == '#':
+			s.restOfLine()
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) restOfLine() {
+	for !s.done() && s.peek() != '\n' {
+		s.next()
+	}
+}
