@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -27,22 +26,77 @@ const (
 )
 
 // backendServer keeps the calls in order and hands them to the author's
-// backend.
+// backend. This file holds Load, Unload and the order; prepare.go and run.go
+// the rest.
 type backendServer struct {
 	pb.UnimplementedBackendServiceServer
-	backend sdk.Backend
+	backend     sdk.Backend
+	description func() sdk.Description
 
 	mu     sync.Mutex
 	phase  phase
+	active *activity // the Load or Run in progress, or nil
 	works  map[string]*sdk.Work
-	run    *sdk.Run                // the Run in progress, or nil
-	cancel context.CancelCauseFunc // ends its context
-	over   chan struct{}           // closed when it has returned
+	held   int64 // token ids in works
+	engine context.CancelCauseFunc
+}
+
+// activity is a Load or a Run in progress.
+type activity struct {
+	call   string
+	cancel context.CancelCauseFunc // ends the author's context
+	over   chan struct{}           // closed when the author's method has returned
+	run    *sdk.Run                // nil for a Load, and until a Run is attached
+	stop   sdk.StopKind            // asked for so far
 }
 
 func outOfOrder(call, why string) error {
 	return &sdk.Error{Code: sdk.CallOrder, Phase: call, Message: why}
 }
+
+// mustBeLoaded refuses a call that needs a loaded engine. s.mu is held.
+func (s *backendServer) mustBeLoaded(call string) error {
+	switch s.phase {
+	case loaded:
+		return nil
+	case unloaded:
+		return outOfOrder(call, "the engine is unloaded")
+	case failed:
+		return outOfOrder(call, "the load failed; only Unload is left")
+	}
+	return outOfOrder(call, "no engine is loaded; Load comes first")
+}
+
+// idle refuses a call that needs a loaded engine without a Run. s.mu is held.
+func (s *backendServer) idle(call string) error {
+	if err := s.mustBeLoaded(call); err != nil {
+		return err
+	}
+	if s.active != nil {
+		return outOfOrder(call, "a Run is in progress")
+	}
+	return nil
+}
+
+// ready is mustBeLoaded for callers without the lock.
+func (s *backendServer) ready(call string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mustBeLoaded(call)
+}
+
+// release ends the activity in progress.
+func (s *backendServer) release() {
+	s.mu.Lock()
+	active := s.active
+	s.active = nil
+	s.mu.Unlock()
+	close(active.over)
+}
+
+// Progress is a courtesy: this many messages wait for the host, then its
+// reports are thinned out. The begin and end of a stage are always kept.
+const queuedProgress = 64
 
 // Load implements the contract.
 func (s *backendServer) Load(request *pb.LoadRequest, stream grpc.ServerStreamingServer[pb.LoadResponse]) error {
@@ -50,37 +104,50 @@ func (s *backendServer) Load(request *pb.LoadRequest, stream grpc.ServerStreamin
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if s.phase != fresh {
-		s.mu.Unlock()
-		return outOfOrder("load", "this process has been used for a load already; each load has a process of its own")
+	if err := fitsSchema("load", s.description().Parameters, cell.Parameters, request.GetSecrets()); err != nil {
+		return err
 	}
-	s.phase = loading
-	s.mu.Unlock()
+	// The call's own context ends with the call; an engine process that hangs
+	// on this one must live until Unload.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stream.Context()))
+	if err := s.claimLoad(cancel); err != nil {
+		cancel(nil)
+		return err
+	}
+	stopWatching := context.AfterFunc(stream.Context(), func() { cancel(context.Cause(stream.Context())) })
 
-	events := make(chan *pb.LoadResponse, 64)
+	events := newQueue(queuedBytes, func(m *pb.LoadResponse) int { return 64 + len(m.GetStage().GetMessage()) })
 	progress := sdk.NewProgress(func(e sdk.StageEvent) {
-		// Progress is a courtesy: where the host is slow it is thinned out.
-		select {
-		case events <- &pb.LoadResponse{Event: &pb.LoadResponse_Stage{Stage: wire.ToStage(e)}}:
-		default:
+		if e.Moment == sdk.StageProgress && events.waiting() >= queuedProgress {
+			return
 		}
+		events.push(&pb.LoadResponse{Event: &pb.LoadResponse_Stage{Stage: wire.ToStage(e)}})
 	})
 	var report sdk.LoadReport
 	done := make(chan error, 1)
 	go func() {
 		done <- safely(func() error {
 			var err error
-			report, err = s.backend.Load(stream.Context(), sdk.LoadRequest{
+			report, err = s.backend.Load(ctx, sdk.LoadRequest{
 				Cell: cell, DeviceIDs: request.GetDeviceIds(), WorkDir: request.GetWorkDir(),
 				CacheDir: request.GetCacheDir(), Secrets: request.GetSecrets(),
 			}, progress)
 			return err
 		})
 	}()
-	err = pump(stream.Send, events, done, heartbeatPeriod(request.GetHeartbeatMs()), func() *pb.LoadResponse {
+	err, broken := pump(stream.Send, events, done, heartbeatPeriod(request.GetHeartbeatMs()), func() *pb.LoadResponse {
 		return &pb.LoadResponse{Event: &pb.LoadResponse_Heartbeat{Heartbeat: &pb.LoadHeartbeat{MonoNs: sdk.MonoNow()}}}
 	})
+	stopWatching()
+	if err == nil && broken != nil {
+		err = broken
+	}
+	var answer *pb.LoadReport
+	if err == nil {
+		if answer, err = wire.ToReport(report); err != nil {
+			err = fmt.Errorf("the load report: %w", err)
+		}
+	}
 	s.mu.Lock()
 	// After a failed load only Unload makes sense, and it must be possible.
 	s.phase = loaded
@@ -88,14 +155,40 @@ func (s *backendServer) Load(request *pb.LoadRequest, stream grpc.ServerStreamin
 		s.phase = failed
 	}
 	s.mu.Unlock()
+	s.release()
 	if err != nil {
 		return withPhase(err, "load")
 	}
-	answer, err := wire.ToReport(report)
-	if err != nil {
-		return fmt.Errorf("the load report: %w", err)
-	}
 	return stream.Send(&pb.LoadResponse{Event: &pb.LoadResponse_Report{Report: answer}})
+}
+
+func (s *backendServer) claimLoad(cancel context.CancelCauseFunc) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != fresh {
+		return outOfOrder("load", "this process has been used for a load already; each load has a process of its own")
+	}
+	s.phase, s.engine = loading, cancel
+	s.active = &activity{call: "load", cancel: cancel, over: make(chan struct{})}
+	return nil
+}
+
+// fitsSchema refuses parameters that the author's schema does not admit: the
+// author's code relies on their types. Secrets come apart from the table.
+func fitsSchema(call string, schema []sdk.Parameter, table sdk.Table, secrets map[string]string) error {
+	given := sdk.Table{}
+	for key := range secrets {
+		given[key] = sdk.Table{"env": key}
+	}
+	for key, value := range table {
+		given[key] = value
+	}
+	for _, d := range sdk.CheckTable(schema, given) {
+		if d.Severity == sdk.SeverityError {
+			return &sdk.Error{Code: sdk.UnsupportedParameter, KeyPath: d.KeyPath, Phase: call, Message: d.Message, Advice: d.Advice}
+		}
+	}
+	return nil
 }
 
 // withPhase names what was being done, where the author did not.
@@ -116,144 +209,9 @@ func heartbeatPeriod(ms uint32) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// pump sends events and heartbeats until done, and then what is left of the
-// events. If the host is gone it goes on without sending, until done.
-func pump[M any](send func(M) error, events <-chan M, done <-chan error, period time.Duration, beat func() M) error {
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	broken := false
-	deliver := func(m M) {
-		if !broken {
-			broken = send(m) != nil
-		}
-	}
-	for {
-		select {
-		case e := <-events:
-			deliver(e)
-		case <-ticker.C:
-			deliver(beat())
-		case err := <-done:
-			for {
-				select {
-				case e := <-events:
-					deliver(e)
-					continue
-				default:
-				}
-				return err
-			}
-		}
-	}
-}
-
-// Tokenize implements the contract.
-func (s *backendServer) Tokenize(stream grpc.BidiStreamingServer[pb.TokenizeRequest, pb.TokenizeResponse]) error {
-	tokenizer, ok := s.backend.(sdk.Tokenizer)
-	if !ok {
-		return &sdk.Error{Code: sdk.UnsupportedFeature, Phase: "tokenize", Message: "this backend has no tokeniser"}
-	}
-	for {
-		request, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.mustBe("tokenize", loaded); err != nil {
-			return err
-		}
-		sequences, err := tokenizer.Tokenize(stream.Context(), request.GetTexts())
-		if err != nil {
-			return withPhase(err, "tokenize")
-		}
-		response := &pb.TokenizeResponse{}
-		for _, ids := range sequences {
-			response.Sequences = append(response.Sequences, &pb.TokenIds{Ids: ids})
-		}
-		if err := stream.Send(response); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *backendServer) mustBe(call string, want phase) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.phase == want:
-		return nil
-	case s.phase == unloaded:
-		return outOfOrder(call, "the engine is unloaded")
-	}
-	return outOfOrder(call, "no engine is loaded; Load comes first")
-}
-
-// Prepare implements the contract.
-func (s *backendServer) Prepare(stream grpc.ClientStreamingServer[pb.PrepareRequest, pb.PrepareResponse]) error {
-	if err := s.mustBe("prepare", loaded); err != nil {
-		return err
-	}
-	var work *sdk.Work
-	for {
-		request, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if work == nil {
-			if request.GetHeader() == nil {
-				return &sdk.Error{Code: sdk.InvalidRequest, Phase: "prepare", Message: "the first message has no header"}
-			}
-			work = wire.FromWorkHeader(request.GetHeader())
-		}
-		for _, item := range request.GetItems() {
-			work.Items = append(work.Items, wire.FromWorkItem(item))
-		}
-	}
-	if work == nil || len(work.Items) == 0 {
-		return &sdk.Error{Code: sdk.InvalidRequest, Phase: "prepare", Message: "no request was sent"}
-	}
-	s.mu.Lock()
-	if s.works == nil {
-		s.works = map[string]*sdk.Work{}
-	}
-	work.ID = fmt.Sprintf("work-%d", len(s.works)+1)
-	s.works[work.ID] = work
-	s.mu.Unlock()
-	if preparer, ok := s.backend.(sdk.Preparer); ok {
-		if err := preparer.Prepare(stream.Context(), work); err != nil {
-			return withPhase(err, "prepare")
-		}
-	}
-	sum := sdk.TokenHash(work.Items)
-	return stream.SendAndClose(&pb.PrepareResponse{WorkId: work.ID, Count: uint32(len(work.Items)), TokenHash: sum[:]})
-}
-
-// Stop implements the contract.
-func (s *backendServer) Stop(_ context.Context, request *pb.StopRequest) (*pb.StopResponse, error) {
-	kind, err := wire.FromStopKind(request.GetKind())
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.run == nil {
-		return &pb.StopResponse{}, nil
-	}
-	s.run.RequestStop(kind)
-	if kind == sdk.StopAbort {
-		s.cancel(sdk.ErrAborted)
-	}
-	return &pb.StopResponse{WasRunning: true}, nil
-}
-
 // Counters implements the contract.
 func (s *backendServer) Counters(ctx context.Context, _ *pb.CountersRequest) (*pb.CountersResponse, error) {
-	if err := s.mustBe("counters", loaded); err != nil {
+	if err := s.ready("counters"); err != nil {
 		return nil, err
 	}
 	counters, err := s.counters(ctx)
@@ -286,32 +244,28 @@ func (s *backendServer) Unload(ctx context.Context, request *pb.UnloadRequest) (
 	return &pb.UnloadResponse{}, withPhase(s.unload(ctx), "unload")
 }
 
-// unload ends a Run that still goes on, frees the engine, and does nothing the
-// second time.
+// unload ends a Load or Run that still goes on, frees the engine, and does
+// nothing the second time.
 func (s *backendServer) unload(ctx context.Context) error {
 	s.mu.Lock()
-	if s.phase == unloaded {
-		s.mu.Unlock()
-		return nil
-	}
-	over := s.over
-	if s.cancel != nil {
-		s.cancel(sdk.ErrAborted)
-	}
+	active := s.active
 	s.mu.Unlock()
-	if over != nil {
+	if active != nil {
+		active.cancel(sdk.ErrAborted)
 		select {
-		case <-over:
+		case <-active.over:
 		case <-ctx.Done():
-			return &sdk.Error{Code: sdk.Timeout, Phase: "unload", Message: "the Run in progress did not end"}
+			return &sdk.Error{Code: sdk.Timeout, Phase: "unload", Message: fmt.Sprintf("the %s in progress did not end", active.call)}
 		}
 	}
 	s.mu.Lock()
-	again := s.phase == unloaded || s.phase == fresh
+	nothing := s.phase == unloaded || s.phase == fresh
 	s.phase = unloaded
+	engine := s.engine
 	s.mu.Unlock()
-	if again {
+	if nothing {
 		return nil
 	}
+	defer engine(nil)
 	return safely(func() error { return s.backend.Unload(ctx) })
 }

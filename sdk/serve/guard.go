@@ -81,12 +81,17 @@ func (s *services) understand(request any) error {
 	return nil
 }
 
+// mostStack bounds the stack of a panic: it travels in a trailer, and peers
+// limit those.
+const mostStack = 6 << 10
+
 // safely runs f and turns a panic into an error with its stack, so that the
 // process lives on and can say what happened.
 func safely(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &sdk.Error{Code: sdk.Panicked, Message: fmt.Sprintf("panic: %v", p), Stack: string(debug.Stack())}
+			stack := string(debug.Stack())
+			err = &sdk.Error{Code: sdk.Panicked, Message: fmt.Sprintf("panic: %v", p), Stack: stack[:min(len(stack), mostStack)]}
 		}
 	}()
 	return f()

@@ -2,6 +2,9 @@ package serve
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/internal/pb"
@@ -13,19 +16,36 @@ type pluginServer struct {
 	pb.UnimplementedPluginServiceServer
 	backend sdk.Backend      // nil: none
 	source  sdk.EnergySource // nil: none
+
+	// What the author's Describe says is asked for once; nil for a kind that
+	// is not served.
+	ofBackend, ofSource func() sdk.Description
+	features            func() []string
+}
+
+func newPluginServer(b sdk.Backend, s sdk.EnergySource) *pluginServer {
+	p := &pluginServer{backend: b, source: s}
+	if b != nil {
+		p.ofBackend = sync.OnceValue(b.Describe)
+	}
+	if s != nil {
+		p.ofSource = sync.OnceValue(s.Describe)
+	}
+	p.features = sync.OnceValue(p.listFeatures)
+	return p
 }
 
 func (p *pluginServer) description() sdk.Description {
-	if p.backend != nil {
-		return p.backend.Describe()
+	if p.ofBackend != nil {
+		return p.ofBackend()
 	}
-	return p.source.Describe()
+	return p.ofSource()
 }
 
-// features are what requests may require: the backend's further methods and
-// what its author names.
-func (p *pluginServer) features() []string {
-	list := append([]string(nil), p.description().Features...)
+// listFeatures are what requests may require: the backend's further methods
+// and what its author names.
+func (p *pluginServer) listFeatures() []string {
+	list := slices.Clone(p.description().Features)
 	if _, ok := p.backend.(sdk.Checker); ok {
 		list = append(list, "check")
 	}
@@ -54,7 +74,7 @@ func (p *pluginServer) Describe(context.Context, *pb.DescribeRequest) (*pb.Descr
 	}
 	if p.source != nil {
 		response.Kinds = append(response.Kinds, wire.ToKinds([]sdk.Kind{sdk.KindEnergySource})...)
-		if response.SourceParameters, err = wire.ToSchema(p.source.Describe().Parameters); err != nil {
+		if response.SourceParameters, err = wire.ToSchema(p.ofSource().Parameters); err != nil {
 			return nil, err
 		}
 	}
@@ -81,35 +101,46 @@ func (p *pluginServer) Check(ctx context.Context, request *pb.CheckRequest) (*pb
 	}
 	checks, err := p.check(ctx, cells, depth)
 	if err != nil {
-		return nil, err
+		return nil, withPhase(err, "check")
 	}
 	response := &pb.CheckResponse{}
 	for i, check := range checks {
 		check.CellID = cells[i].ID
-		response.Cells = append(response.Cells, wire.ToCheck(completed(check)))
+		response.Cells = append(response.Cells, wire.ToCheck(check))
 	}
 	return response, nil
 }
 
+// check joins what the schema finds and what the author's Checker does.
 func (p *pluginServer) check(ctx context.Context, cells []sdk.Cell, depth sdk.Depth) ([]sdk.CellCheck, error) {
-	description := p.backend.Describe()
+	description := p.description()
 	checks := make([]sdk.CellCheck, len(cells))
-	if checker, ok := p.backend.(sdk.Checker); ok {
+	checker, ok := p.backend.(sdk.Checker)
+	if ok {
 		own, err := checker.Check(ctx, cells, depth)
 		if err != nil {
 			return nil, err
 		}
 		if len(own) != len(cells) {
-			return nil, &sdk.Error{Code: sdk.Internal, Phase: "check", Message: "the backend's Check did not answer for each cell"}
+			return nil, &sdk.Error{
+				Code: sdk.Internal, Phase: "check",
+				Message: fmt.Sprintf("the backend's Check returned %d verdicts on %d cells", len(own), len(cells)),
+				Advice:  "Check returns one CellCheck for each cell, in order",
+			}
 		}
 		copy(checks, own)
-	} else {
-		for i := range checks {
-			checks[i].Abilities = description.Abilities
-		}
 	}
 	for i, cell := range cells {
-		checks[i].Diagnostics = append(sdk.CheckTable(description.Parameters, cell.Parameters), checks[i].Diagnostics...)
+		c := &checks[i]
+		complete(&c.Abilities, description.Abilities)
+		c.Diagnostics = append(sdk.CheckTable(description.Parameters, cell.Parameters), c.Diagnostics...)
+		if !ok && !slices.Contains(c.Loops, cell.Load.Loop) {
+			c.Diagnostics = append(c.Diagnostics, sdk.Diagnostic{
+				Severity: sdk.SeverityError, KeyPath: "load.mode",
+				Message: fmt.Sprintf("this backend cannot be driven with a %s loop", cell.Load.Loop),
+				Advice:  fmt.Sprintf("it can with %v", c.Loops),
+			})
+		}
 	}
 	return checks, nil
 }
@@ -117,16 +148,31 @@ func (p *pluginServer) check(ctx context.Context, cells []sdk.Cell, depth sdk.De
 // defaultMaxCancelMs is what a backend gets that names no time.
 const defaultMaxCancelMs = 5000
 
-// completed fills what an author may leave out.
-func completed(c sdk.CellCheck) sdk.CellCheck {
-	if len(c.Loops) == 0 {
-		c.Loops = []sdk.Loop{sdk.LoopBatch}
+// complete fills what an author may leave out: with what Describe says, and
+// then with what the contract gives to those who say nothing.
+func complete(a *sdk.Abilities, described sdk.Abilities) {
+	if len(a.Loops) == 0 {
+		a.Loops = described.Loops
 	}
-	if c.Edge == "" {
-		c.Edge = sdk.EdgeNone
+	if len(a.Loops) == 0 {
+		a.Loops = []sdk.Loop{sdk.LoopBatch}
 	}
-	if c.MaxCancelMs == 0 {
-		c.MaxCancelMs = defaultMaxCancelMs
+	if a.Edge == "" {
+		a.Edge = described.Edge
 	}
-	return c
+	if a.Edge == "" {
+		a.Edge = sdk.EdgeNone
+	}
+	if a.MaxCancelMs == 0 {
+		a.MaxCancelMs = described.MaxCancelMs
+	}
+	if a.MaxCancelMs == 0 {
+		a.MaxCancelMs = defaultMaxCancelMs
+	}
+	if len(a.Devices) == 0 {
+		a.Devices = described.Devices
+	}
+	if a.Memory == nil {
+		a.Memory = described.Memory
+	}
 }

@@ -7,13 +7,17 @@ import (
 	"sync"
 )
 
+// stderr is the real standard error: the transport replaces os.Stderr by a
+// stream that loses the last words of a process that dies.
+var stderr = os.Stderr
+
 var logger = sync.OnceValue(func() *slog.Logger {
 	level := slog.LevelInfo
 	if text := os.Getenv("LLEM_LOG"); text != "" {
 		// An unknown word leaves the level as it is.
 		_ = level.UnmarshalText([]byte(text))
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: hostKeys}))
+	return slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: hostKeys}))
 })
 
 // Logger returns the logger whose records reach the host's log of the trial,

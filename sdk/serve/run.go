@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
@@ -13,9 +14,9 @@ import (
 	"github.com/llenergymeasure/llem/sdk/internal/wire"
 )
 
-// queuedEvents is how many events may wait for the host before the backend is
-// held up. At 256 completions an event that is some two million requests.
-const queuedEvents = 8192
+// queuedBytes is how much may wait for the host before the backend is held up:
+// some ten million token stamps.
+const queuedBytes = 256 << 20
 
 // Run implements the contract: it drives the author's Run in a goroutine of
 // its own and sends what it records.
@@ -24,44 +25,53 @@ func (s *backendServer) Run(request *pb.RunRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	work, err := s.claimRun(spec, cancel)
+	if err != nil {
+		return err
+	}
+	defer s.release()
 	before, err := s.counters(stream.Context())
 	if err != nil {
 		return err
 	}
-	events := make(chan sdk.RunEvent, queuedEvents)
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	defer cancel(nil)
-	run, over, err := s.begin(spec, cancel, func(e sdk.RunEvent) { events <- e })
-	if err != nil {
-		return err
-	}
-	defer func() {
-		s.mu.Lock()
-		s.run, s.cancel, s.over = nil, nil, nil
-		s.mu.Unlock()
-		close(over)
-	}()
-	send := func(e sdk.RunEvent) error { return sendSplit(stream, e) }
-	if err := send(sdk.Started{MonoNs: run.BeginNs()}); err != nil {
-		return err
-	}
+	events := newQueue(queuedBytes, eventBytes)
+	run := sdk.NewRun(spec, work, events.push)
+	s.attach(run)
+	send := func(e sdk.RunEvent) error { return sendSplit(stream.Send, e) }
+	// A host that is gone already shows in pump.
+	unsent := send(sdk.Started{MonoNs: run.BeginNs()})
 	var finished sdk.Finished
 	done := make(chan error, 1)
 	go func() {
 		err := safely(func() error { return s.backend.Run(ctx, run) })
-		var openErr error
-		finished, openErr = run.Finish()
+		openErr := safely(func() error {
+			var err error
+			finished, err = run.Finish()
+			return err
+		})
 		if err == nil {
 			err = openErr
 		}
 		done <- err
 	}()
-	err = pump(send, events, done, heartbeatPeriod(spec.HeartbeatMs), func() sdk.RunEvent { return run.Heartbeat() })
+	err, broken := pump(send, events, done, heartbeatPeriod(spec.HeartbeatMs), func() sdk.RunEvent { return run.Heartbeat() })
+	if broken == nil {
+		broken = unsent
+	}
 	switch {
+	case errors.Is(err, sdk.Panicked):
+		return withPhase(err, "run")
 	case stream.Context().Err() != nil:
 		return &sdk.Error{Code: sdk.Cancelled, Phase: "run", Message: "the host cancelled the Run"}
+	case broken != nil:
+		return broken
 	case err != nil && finished.Reason != sdk.FinishAborted:
 		return withPhase(err, "run")
+	case err != nil:
+		// The host asked for the break; what it broke is no failure.
+		Logger().Info("the aborted run returned an error", "error", err)
 	}
 	finished.Before = before
 	if finished.After, err = s.counters(stream.Context()); err != nil {
@@ -70,43 +80,116 @@ func (s *backendServer) Run(request *pb.RunRequest, stream grpc.ServerStreamingS
 	return send(finished)
 }
 
-// begin makes the Run, if this is a moment for one.
-func (s *backendServer) begin(spec sdk.RunSpec, cancel context.CancelCauseFunc, emit func(sdk.RunEvent)) (*sdk.Run, chan struct{}, error) {
+// claimRun reserves the engine for a Run, if this is a moment for one.
+func (s *backendServer) claimRun(spec sdk.RunSpec, cancel context.CancelCauseFunc) (*sdk.Work, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	invalid := func(format string, args ...any) error {
 		return &sdk.Error{Code: sdk.InvalidRequest, Phase: "run", Message: fmt.Sprintf(format, args...)}
 	}
+	if err := s.idle("run"); err != nil {
+		return nil, err
+	}
 	work := s.works[spec.WorkID]
 	switch {
-	case s.phase == unloaded:
-		return nil, nil, outOfOrder("run", "the engine is unloaded")
-	case s.phase != loaded:
-		return nil, nil, outOfOrder("run", "no engine is loaded; Load comes first")
-	case s.run != nil:
-		return nil, nil, outOfOrder("run", "a Run is in progress")
 	case work == nil:
-		return nil, nil, invalid("there is no work %q; Prepare comes first", spec.WorkID)
+		return nil, invalid("there is no work %q; Prepare comes first", spec.WorkID)
 	case int(spec.First) >= len(work.Items):
-		return nil, nil, invalid("first = %d is beyond the %d requests of %s", spec.First, len(work.Items), spec.WorkID)
+		return nil, invalid("first = %d is beyond the %d requests of %s", spec.First, len(work.Items), spec.WorkID)
 	case spec.Loop == sdk.LoopBatch && spec.RequestsPerPass == 0:
-		return nil, nil, invalid("a batch loop needs requests_per_pass")
+		return nil, invalid("a batch loop needs requests_per_pass")
 	case spec.Loop == sdk.LoopClosed && spec.Concurrency == 0:
-		return nil, nil, invalid("a closed loop needs concurrency")
+		return nil, invalid("a closed loop needs concurrency")
 	}
-	s.run, s.cancel, s.over = sdk.NewRun(spec, work, emit), cancel, make(chan struct{})
-	return s.run, s.over, nil
+	s.active = &activity{call: "run", cancel: cancel, over: make(chan struct{})}
+	return work, nil
 }
 
-// sendSplit sends an event in messages below the contract's limit.
-func sendSplit(stream grpc.ServerStreamingServer[pb.RunResponse], e sdk.RunEvent) error {
-	message := wire.ToRunEvent(e)
-	if completions, ok := e.(sdk.Completions); ok && len(completions) > 1 && proto.Size(message) > transport.MostMessageBytes {
-		half := len(completions) / 2
-		if err := sendSplit(stream, completions[:half]); err != nil {
-			return err
-		}
-		return sendSplit(stream, completions[half:])
+// attach makes the Run reachable for Stop, and passes on a Stop that came
+// while the counters were read.
+func (s *backendServer) attach(run *sdk.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active.run = run
+	if s.active.stop != sdk.StopNone {
+		run.RequestStop(s.active.stop)
 	}
-	return stream.Send(message)
+}
+
+// Stop implements the contract.
+func (s *backendServer) Stop(_ context.Context, request *pb.StopRequest) (*pb.StopResponse, error) {
+	kind, err := wire.FromStopKind(request.GetKind())
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	active := s.active
+	if active == nil || active.call != "run" {
+		s.mu.Unlock()
+		return &pb.StopResponse{}, nil
+	}
+	// An abort is not taken back by a milder Stop that comes after it.
+	if active.stop != sdk.StopAbort {
+		active.stop = kind
+	}
+	kind, run := active.stop, active.run
+	s.mu.Unlock()
+	// Outside the lock: a Run that is held up by a slow host answers late. The
+	// stop is asked for before the context ends, so that the Run's reason is
+	// settled when its backend returns.
+	if run != nil {
+		run.RequestStop(kind)
+	}
+	if kind == sdk.StopAbort {
+		active.cancel(sdk.ErrAborted)
+	}
+	return &pb.StopResponse{WasRunning: true}, nil
+}
+
+// eventBytes estimates what an event takes in memory.
+func eventBytes(e sdk.RunEvent) int {
+	const fixed = 160 // a completion without chunks, and about a pass record
+	switch x := e.(type) {
+	case sdk.Completions:
+		total := 0
+		for _, c := range x {
+			total += fixed + len(c.Error) + 16*len(c.Chunks)
+		}
+		return total
+	case sdk.Steps:
+		return 16 * len(x)
+	}
+	return fixed
+}
+
+// sendSplit sends an event in messages below the contract's limit. A single
+// completion above it is refused: there is no half of one.
+func sendSplit(send func(*pb.RunResponse) error, e sdk.RunEvent) error {
+	message := wire.ToRunEvent(e)
+	size := proto.Size(message)
+	if size <= transport.MostMessageBytes {
+		return send(message)
+	}
+	switch x := e.(type) {
+	case sdk.Completions:
+		if len(x) > 1 {
+			return sendHalves(send, x[:len(x)/2], x[len(x)/2:])
+		}
+	case sdk.Steps:
+		if len(x) > 1 {
+			return sendHalves(send, x[:len(x)/2], x[len(x)/2:])
+		}
+	}
+	return &sdk.Error{
+		Code: sdk.Internal, Phase: "run",
+		Message: fmt.Sprintf("one record takes %d bytes and a message may have %d", size, transport.MostMessageBytes),
+		Advice:  `record "chunk" or "request" instead of "token", or shorten the texts of errors`,
+	}
+}
+
+func sendHalves(send func(*pb.RunResponse) error, first, second sdk.RunEvent) error {
+	if err := sendSplit(send, first); err != nil {
+		return err
+	}
+	return sendSplit(send, second)
 }

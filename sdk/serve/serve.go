@@ -15,6 +15,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -47,7 +48,7 @@ func serve(b sdk.Backend, s sdk.EnergySource) {
 		Logger().Warn("cannot become a subreaper", "error", err)
 	}
 	services := newServices(b, s)
-	proc.WatchLifeline(services.hostDied)
+	proc.WatchLifeline(services.free)
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: transport.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
@@ -55,11 +56,11 @@ func serve(b sdk.Backend, s sdk.EnergySource) {
 		},
 		GRPCServer: services.server,
 		Logger: hclog.New(&hclog.LoggerOptions{
-			Name: "transport", Level: hclog.Warn, Output: os.Stderr, JSONFormat: true,
+			Name: "transport", Level: hclog.Warn, Output: stderr, JSONFormat: true,
 		}),
 	})
 	// The host said goodbye, or is gone; nothing of the engine may stay.
-	services.hostDied()
+	services.free()
 	proc.Sweep(os.Getpid(), "")
 }
 
@@ -68,19 +69,16 @@ type services struct {
 	identity *pluginServer
 	backend  *backendServer // nil: none
 	source   *sourceServer  // nil: none
-	stderr   *os.File       // the real one; the transport replaces os.Stderr
 	stdout   sync.Once
 }
 
 func newServices(b sdk.Backend, s sdk.EnergySource) *services {
-	all := &services{identity: &pluginServer{}, stderr: os.Stderr}
+	all := &services{identity: newPluginServer(b, s)}
 	if b != nil {
-		all.backend = &backendServer{backend: b}
-		all.identity.backend = b
+		all.backend = &backendServer{backend: b, description: all.identity.ofBackend}
 	}
 	if s != nil {
-		all.source = &sourceServer{source: s}
-		all.identity.source = s
+		all.source = &sourceServer{source: s, description: all.identity.ofSource}
 	}
 	return all
 }
@@ -113,16 +111,23 @@ func (s *services) guardStdout() {
 		if err := syscall.Dup3(2, 1, 0); err != nil {
 			Logger().Warn("cannot redirect standard output", "error", err)
 		}
-		os.Stdout, os.Stderr = s.stderr, s.stderr
+		os.Stdout, os.Stderr = stderr, stderr
 	})
 }
 
-// hostDied frees what is held. Its caller bounds the time.
-func (s *services) hostDied() {
+// freeLimit bounds the clean-up when the host is gone or has said goodbye
+// without an Unload. What is not free then is freed by the end of the process.
+const freeLimit = 2 * time.Second
+
+// free frees what is held. It logs nothing: the host may be dead, and a write
+// to its broken pipe would end the process before the clean-up.
+func (s *services) free() {
+	ctx, cancel := context.WithTimeout(context.Background(), freeLimit)
+	defer cancel()
 	if s.backend != nil {
-		_ = s.backend.unload(context.Background())
+		_ = s.backend.unload(ctx)
 	}
 	if s.source != nil {
-		_ = s.source.close(context.Background())
+		_ = s.source.close(ctx)
 	}
 }
