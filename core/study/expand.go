@@ -1,13 +1,13 @@
 package study
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,25 +32,21 @@ func Expand(s *Study) ([]Cell, error) {
 
 // Cells yields the cells in a fixed order: the sweep's, the last axis turning
 // fastest, then the explicit experiments. A study without a sweep and with
-// experiments has those alone. Cells that come out equal because a group's
-// alternative does not concern their backend are given once; other duplicates
-// are a Problem.
+// experiments has those alone. Alternatives of a group that come out equal
+// because their settings do not concern a backend are one for that backend;
+// cells that come out equal for any other reason are a Problem.
 func (s *Study) Cells() iter.Seq2[*Cell, error] {
 	return func(yield func(*Cell, error) bool) {
-		seen := map[string]string{}
+		seen := map[string]*Cell{}
 		count := 0
 		give := func(cell *Cell) bool {
 			if before, double := seen[cell.ID]; double {
-				if cell.Experiment == "" {
-					return true // only groups can do this: axes have no repeats
-				}
-				at := s.ProblemAt("experiments."+cell.Experiment, fmt.Sprintf("it is the same as %s", before), "remove one of them")
-				return yield(nil, Problems{at}) && false
+				return yield(nil, Problems{s.sameCell(cell, before)}) && false
 			}
 			if count++; count > mostCells {
 				return yield(nil, Problems{s.ProblemAt("sweep", fmt.Sprintf("it has more than %d cells", mostCells), "split the study")}) && false
 			}
-			seen[cell.ID] = cell.Label
+			seen[cell.ID] = cell
 			return yield(cell, nil)
 		}
 		swept := len(s.Sweep.Axes)+len(s.Sweep.Groups) > 0
@@ -62,12 +58,7 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 			}
 		}
 		for _, e := range s.Experiments {
-			backend := s.Backend
-			for _, setting := range e.Settings {
-				if name, ok := setting.Value.(string); ok && setting.Key == "backend" {
-					backend = name
-				}
-			}
+			backend := s.backendOf(e)
 			if backend == "" {
 				yield(nil, Problems{s.ProblemAt("experiments."+e.Name, "it names no backend and the study has none", "")})
 				return
@@ -79,6 +70,21 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 			}
 		}
 	}
+}
+
+// sameCell is the Problem of two cells that would measure the same.
+func (s *Study) sameCell(cell, before *Cell) Problem {
+	key := "sweep"
+	switch {
+	case cell.Experiment != "":
+		key = "experiments." + cell.Experiment
+	case cell.Instance != before.Instance:
+		key = "backends." + cell.Instance
+		return s.ProblemAt(key, fmt.Sprintf("it measures the same as [backends.%s]", before.Instance), "remove one of them, or let them differ")
+	case len(s.Sweep.Groups) > 0:
+		key = "sweep.groups"
+	}
+	return s.ProblemAt(key, fmt.Sprintf("%q is the same as %q", cell.Label, before.Label), "remove one of them")
 }
 
 // backends lists the instances that the sweep goes over.
@@ -93,6 +99,17 @@ func (s *Study) backends() []string {
 		}
 	}
 	return []string{s.Backend}
+}
+
+// backendOf is the instance that an experiment uses; empty when nothing names
+// one.
+func (s *Study) backendOf(e Experiment) string {
+	for _, setting := range e.Settings {
+		if name, ok := setting.Value.(string); ok && setting.Key == "backend" {
+			return name
+		}
+	}
+	return s.Backend
 }
 
 // choice is one point of one dimension.
@@ -130,14 +147,27 @@ func (s *Study) dimensions(backend string) [][]choice {
 					settings = append(settings, setting)
 				}
 			}
+			if slices.ContainsFunc(points, func(p choice) bool { return sameSettings(p.settings, settings) }) {
+				continue // alternatives differ, so the difference is another backend's
+			}
 			points = append(points, choice{
 				label: group.Name + "=" + alternative.Name, settings: settings,
 				axis: &Axis{Key: "groups." + group.Name, Value: alternative.Name},
 			})
 		}
+		if len(points) == 1 && len(points[0].settings) == 0 && len(group.Alternatives) > 1 {
+			continue // the group is another backend's altogether
+		}
 		all = append(all, points)
 	}
 	return all
+}
+
+// sameSettings compares two lists of settings, which are sorted by key.
+func sameSettings(a, b []Setting) bool {
+	return slices.EqualFunc(a, b, func(a, b Setting) bool {
+		return a.Key == b.Key && canonicalText(a.Value) == canonicalText(b.Value)
+	})
 }
 
 // concerns tells whether a key matters to cells of a backend.
@@ -212,7 +242,7 @@ func set(table map[string]any, path string, value any) {
 		table[head] = value
 		return
 	}
-	inner := map[string]any{}
+	inner := sdk.Table{}
 	maps.Copy(inner, asMap(table[head]))
 	set(inner, rest, value)
 	table[head] = inner
@@ -239,46 +269,47 @@ func definition(c *Cell) string {
 	}
 	p := c.Protocol
 	return canonicalText(map[string]any{
-		"plugin": c.Plugin, "parameters": c.Parameters, "model": model, "workload": c.Workload, "load": c.Load,
+		"plugin": c.Plugin, "version": c.Version, "parameters": c.Parameters, "model": model, "workload": c.Workload, "load": c.Load,
 		"protocol": map[string]any{
 			"warmup": p.Warmup, "idle_s": p.IdleS, "conditioning_s": p.ConditioningS, "window_s": p.WindowS, "regime": p.Regime,
 		},
 	})
 }
 
-// canonicalText encodes a value so that equal values give equal texts: 1 and
-// 1.0 are the same number.
+// canonicalText encodes a value so that equal values give equal texts: keys
+// are sorted, 1 and 1.0 are the same number, integers keep all their digits.
 func canonicalText(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic("study: a checked value does not encode: " + err.Error())
 	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
 	var loose any
-	if err := json.Unmarshal(text, &loose); err != nil {
+	if err := decoder.Decode(&loose); err != nil {
 		panic("study: encoded text does not decode: " + err.Error())
 	}
-	if !hasLargeIntegers(v) {
-		if text, err = json.Marshal(loose); err != nil {
-			panic("study: a checked value does not encode: " + err.Error())
-		}
+	if text, err = json.Marshal(positiveZero(loose)); err != nil {
+		panic("study: a checked value does not encode: " + err.Error())
 	}
 	return string(text)
 }
 
-// hasLargeIntegers tells whether v holds an integer that a float cannot: such
-// a value keeps its exact text.
-func hasLargeIntegers(v any) bool {
+// positiveZero turns -0 into the 0 that it equals.
+func positiveZero(v any) any {
 	switch x := v.(type) {
-	case int64:
-		return int64(float64(x)) != x || math.Abs(float64(x)) > 1<<53
+	case json.Number:
+		if x == "-0" {
+			return json.Number("0")
+		}
 	case []any:
-		return slices.ContainsFunc(x, hasLargeIntegers)
-	default:
-		for _, inner := range asMap(v) {
-			if hasLargeIntegers(inner) {
-				return true
-			}
+		for i := range x {
+			x[i] = positiveZero(x[i])
+		}
+	case map[string]any:
+		for key := range x {
+			x[key] = positiveZero(x[key])
 		}
 	}
-	return false
+	return v
 }

@@ -32,13 +32,15 @@ func readText(path, what string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read %s %s: there is no such file; `llem config example > study.toml` makes one to start from: %w", what, path, fs.ErrNotExist)
+		return nil, fmt.Errorf("read %s %s: %w; `llem config example > study.toml` makes one to start from", what, path, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	case info.IsDir():
 		return nil, fmt.Errorf("read %s %s: it is a directory; name the .toml file in it", what, path)
 	case info.Size() > mostBytes:
-		return nil, fmt.Errorf("read %s %s: it has %.1f MB and a study has at most %d MB; is it the right file?", what, path, float64(info.Size())/1e6, mostBytes>>20)
+		return nil, fmt.Errorf("read %s %s: it has %.1f MB, more than the %.1f MB that are read; is it the right file?", what, path, float64(info.Size())/1e6, mostBytes/1e6)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("read %s %s: it is no regular file; save it as one", what, path)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -82,18 +84,31 @@ func parseTree(path string, text []byte, what string) (map[string]any, source, e
 		line := 1 + bytes.Count(text[:invalidAt(text)], []byte("\n"))
 		return fail(Pos{}, fmt.Sprintf("line %d is not UTF-8", line), "save the file as UTF-8")
 	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		return fail(Pos{}, "the file is empty", "`llem config example` prints a "+what+" to start from")
+	if len(bytes.TrimSpace(text)) == 0 && what == "study" {
+		return fail(Pos{}, "the file is empty", "`llem config example` prints a study to start from")
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(text), &tree); err != nil {
 		var parse toml.ParseError
 		if errors.As(err, &parse) {
-			return fail(Pos{parse.Position.Line, max(1, parse.Position.Col)}, parse.Message, "")
+			return fail(syntaxPlace(text, parse), parse.Message, "")
 		}
 		return fail(Pos{}, err.Error(), "")
 	}
 	return tree, newSource(path, text), nil
+}
+
+// syntaxPlace is where a syntax error lies. The parser counts an unexpected
+// end of a line to the next line, and places a repeated key at its equals
+// sign; both are shown where the reader has to mend something.
+func syntaxPlace(text []byte, parse toml.ParseError) Pos {
+	at := min(max(parse.Position.Start, 0), len(text))
+	start := bytes.LastIndexByte(text[:at], '\n') + 1
+	column := at - start + 1
+	if strings.Contains(parse.Message, "already been defined") {
+		column = len(text[start:at]) - len(bytes.TrimLeft(text[start:at], " \t")) + 1
+	}
+	return Pos{1 + bytes.Count(text[:start], []byte("\n")), column}
 }
 
 // invalidAt is the offset of the first byte that is not UTF-8.
@@ -113,7 +128,7 @@ func invalidAt(text []byte) int {
 func (s *Study) UseProfile(name string) error {
 	times, ok := profiles[name]
 	if !ok {
-		return fmt.Errorf("--profile %s: expected quick, standard or publication", name)
+		return fmt.Errorf("--profile %q: expected quick, standard or publication", name)
 	}
 	s.Protocol.Profile = name
 	s.Protocol.IdleS, s.Protocol.ConditioningS, s.Protocol.WindowS = times.IdleS, times.ConditioningS, times.WindowS

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -130,12 +131,18 @@ func (s *Study) ProblemAt(key, message, hint string) Problem {
 	if _, exact := s.source.keys[key]; exact {
 		return p
 	}
-	for at, pos := range s.source.keys {
+	for _, at := range slices.SortedFunc(maps.Keys(s.source.keys), s.source.byPlace) {
 		if (strings.HasPrefix(at, "sweep.") || strings.HasPrefix(at, "experiments.")) && strings.HasSuffix(at, "."+key) {
-			return s.source.place(Problem{File: p.File, Key: at, Message: message, Hint: hint}, pos)
+			return s.source.place(Problem{File: p.File, Key: at, Message: message, Hint: hint}, s.source.keys[at])
 		}
 	}
 	return p
+}
+
+// byPlace orders keys as the file has them.
+func (s source) byPlace(a, b string) int {
+	p, q := s.keys[a], s.keys[b]
+	return cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column), strings.Compare(a, b))
 }
 
 func displayPath(path string) string { return filepath.Clean(path) }

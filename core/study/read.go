@@ -234,14 +234,14 @@ func (r *reader) axes(key string, value any) {
 				return
 			}
 			if slices.ContainsFunc(axis.Values, func(seen any) bool { return canonicalText(seen) == canonicalText(normal) }) {
-				r.fail(at, fmt.Sprintf("%v comes twice", v), "")
+				r.fail(at, fmt.Sprintf("%v comes twice", v), "remove one of them")
 				return
 			}
 			axis.Values = append(axis.Values, normal)
 		}
 		r.study.Sweep.Axes = append(r.study.Sweep.Axes, axis)
 	default:
-		r.fail(at, "expected a list of values, found "+describe(value), "")
+		r.fail(at, "expected a list of values, found "+describe(value), "write "+at+" = [...]")
 	}
 }
 
@@ -264,6 +264,10 @@ func (r *reader) settable(at, key string, value any) any {
 			return nil
 		}
 		return normal
+	}
+	if key == "backend" && normal == "" {
+		r.fail(at, "a backend's name is empty", "")
+		return nil
 	}
 	f, known := findField(studyFields, key)
 	switch {
@@ -333,9 +337,16 @@ func (r *reader) groups(value any) {
 				r.fail(at+"."+alternative, "expected a table, found "+describe(alternatives[alternative]), "")
 				continue
 			}
-			group.Alternatives = append(group.Alternatives, Alternative{
-				Name: alternative, Settings: r.settings(at+"."+alternative, "", settings),
-			})
+			next := Alternative{Name: alternative, Settings: r.settings(at+"."+alternative, "", settings)}
+			if slices.ContainsFunc(next.Settings, func(s Setting) bool { return s.Key == "backend" }) {
+				r.fail(at+"."+alternative+".backend", "a group cannot vary the backend", "write sweep.backend = [...]")
+				continue
+			}
+			if i := slices.IndexFunc(group.Alternatives, func(a Alternative) bool { return sameSettings(a.Settings, next.Settings) }); i >= 0 {
+				r.fail(at+"."+alternative, fmt.Sprintf("it sets the same as %q", group.Alternatives[i].Name), "remove one of them")
+				continue
+			}
+			group.Alternatives = append(group.Alternatives, next)
 		}
 		r.study.Sweep.Groups = append(r.study.Sweep.Groups, group)
 	}
@@ -379,18 +390,16 @@ func (r *reader) experiments(value any) {
 func (r *reader) missing() {
 	s := r.study
 	if s.Name == "" && !r.given["name"] {
-		r.fail("name", "required string is missing", "")
+		r.fail("name", "required string is missing", `write name = "..." above the first table`)
 	}
 	swept := slices.ContainsFunc(s.Sweep.Axes, func(a AxisSpec) bool { return a.Key == "backend" })
-	if s.Backend == "" && !swept {
-		hint := ""
+	alone := len(s.Experiments) > 0 && len(s.Sweep.Axes)+len(s.Sweep.Groups) == 0 // each experiment may name its own
+	if s.Backend == "" && !swept && !alone {
+		hint := `write backend = "..." above the first table; "llem plugins list" names them`
 		if names := slices.Sorted(maps.Keys(s.Backends)); len(names) > 0 {
 			hint = fmt.Sprintf("for example backend = %q", names[0])
 		}
 		r.fail("backend", "required string is missing", hint)
-	}
-	if s.Model.ID == "" && s.Model.Path == "" && len(r.problems) == 0 {
-		r.fail("model", "id or path is missing", "")
 	}
 	if s.Name != "" && !studyName.MatchString(s.Name) {
 		r.fail("name", fmt.Sprintf("%q names the result directory and so has letters, digits, ., - and _", s.Name), "")
@@ -419,52 +428,4 @@ func (r *reader) profile() {
 			*one.at = one.from
 		}
 	}
-}
-
-// together checks keys that depend on one another, in every cell: a sweep may
-// change the mode.
-func (r *reader) together() {
-	if len(r.problems) > 0 {
-		return
-	}
-	for cell, err := range r.study.Cells() {
-		if err != nil {
-			r.problems = append(r.problems, asProblems(err)...)
-			return
-		}
-		r.loadKeys(cell)
-		if cell.Workload.SharedPrefixTokens >= cell.Workload.InputTokens {
-			r.fail("workload.shared_prefix_tokens", fmt.Sprintf("%d: expected less than input_tokens = %d", cell.Workload.SharedPrefixTokens, cell.Workload.InputTokens), "")
-		}
-		if len(r.problems) > 0 {
-			return
-		}
-	}
-}
-
-// loadKeys checks that the load's keys fit its mode.
-func (r *reader) loadKeys(cell *Cell) {
-	l := cell.Load
-	needs := map[string][]string{
-		"closed": {"concurrency"}, "constant": {"rate"}, "poisson": {"rate"}, "gamma": {"rate", "burstiness"},
-	}[l.Mode]
-	for key, set := range map[string]bool{"concurrency": l.Concurrency != 0, "rate": l.Rate != 0, "burstiness": l.Burstiness != 0} {
-		needed := slices.Contains(needs, key)
-		switch {
-		case needed && !set:
-			r.fail("load."+key, fmt.Sprintf("it is missing and mode %q needs it", l.Mode), "")
-		case set && !needed:
-			r.fail("load."+key, fmt.Sprintf("mode %q does not use it", l.Mode), "remove it")
-		}
-	}
-	if l.Mode != "batch" && l.Mode != "closed" {
-		r.fail("load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), "")
-	}
-}
-
-func asProblems(err error) Problems {
-	if p, ok := err.(Problems); ok { //nolint:errorlint // made by this package, never wrapped
-		return p
-	}
-	return Problems{{Message: err.Error()}}
 }

@@ -1,6 +1,9 @@
 package study
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // scanKeys finds the place of every key of a TOML text that is known to be
 // well formed: the first character of its last part. Tables count as keys.
@@ -58,7 +61,7 @@ func (s *scanner) document() {
 				s.next()
 			}
 			s.blank(false)
-			path, pos := s.keyPath()
+			path, pos, _ := s.keyPath()
 			prefix = path
 			s.record(prefix, pos)
 			s.restOfLine()
@@ -80,8 +83,8 @@ func (s *scanner) record(path string, pos Pos) {
 
 // assignment reads `key = value` and the keys inside the value.
 func (s *scanner) assignment(prefix string) {
-	path, pos := s.keyPath()
-	if path == "" {
+	path, pos, ok := s.keyPath()
+	if !ok {
 		s.next() // not well formed: get on
 		return
 	}
@@ -103,20 +106,21 @@ func join(prefix, path string) string {
 	return prefix + "." + path
 }
 
-// keyPath reads a dotted key and returns the place of its last part.
-func (s *scanner) keyPath() (string, Pos) {
+// keyPath reads a dotted key and returns the place of its last part; false
+// where there is no key.
+func (s *scanner) keyPath() (string, Pos, bool) {
 	path, pos := "", Pos{s.line, s.column}
-	for {
+	for parts := 0; ; parts++ {
 		s.blank(false)
 		pos = Pos{s.line, s.column}
 		part, ok := s.keyPart()
 		if !ok {
-			return path, pos
+			return path, pos, parts > 0
 		}
 		path = join(path, part)
 		s.blank(false)
 		if s.peek() != '.' {
-			return path, pos
+			return path, pos, true
 		}
 		s.next()
 	}
@@ -129,6 +133,11 @@ func (s *scanner) keyPart() (string, bool) {
 		s.quoted()
 		if s.at-start < 2 {
 			return "", false
+		}
+		if c == '"' {
+			if plain, err := strconv.Unquote(string(s.text[start:s.at])); err == nil {
+				return plain, true
+			}
 		}
 		return string(s.text[start+1 : s.at-1]), true
 	case bareKey(c):

@@ -70,7 +70,9 @@ func LoadUser(path string) (UserConfig, error) {
 	var problems Problems
 	var names []string
 	for _, f := range userFields {
-		names = append(names, f.key)
+		if f.unused == "" {
+			names = append(names, f.key)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		f, known := findField(userFields, key)

@@ -1,0 +1,272 @@
+package study
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// parse reads a study that must be good.
+func parse(t testing.TB, text string) *Study {
+	t.Helper()
+	s, err := Parse("test.toml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, text)
+	}
+	return s
+}
+
+func expand(t testing.TB, text string) []Cell {
+	t.Helper()
+	cells, err := Expand(parse(t, text))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, text)
+	}
+	return cells
+}
+
+const head = "name = \"n\"\nbackend = \"ggml\"\n[model]\nid = \"m\"\n"
+
+func TestExampleStudies(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no example studies (%v)", err)
+	}
+	for _, file := range files {
+		s, err := Load(file)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		if cells, err := Expand(s); err != nil || len(cells) < 2 {
+			t.Errorf("%s: %d cells, %v", file, len(cells), err)
+		}
+	}
+}
+
+// TestDefaults pins what a study is that says the least.
+func TestDefaults(t *testing.T) {
+	s := parse(t, head)
+	want := &Study{
+		Name: "n", Backend: "ggml", Energy: []string{"auto"}, Path: "test.toml", Text: []byte(head),
+		Model:    Model{ID: "m", Weights: "auto"},
+		Workload: Workload{Dataset: "synthetic", Requests: 64, InputTokens: 512, OutputTokens: 128, Seed: 42, Lengths: "exact"},
+		Load:     LoadSpec{Mode: "batch"},
+		Protocol: Protocol{Profile: "standard", Warmup: "full", IdleS: 10, ConditioningS: 60, WindowS: 30, Cycles: 5, Order: "randomised", Windows: 1, Regime: "hot"},
+		Backends: map[string]Instance{}, Sources: map[string]Instance{},
+	}
+	s.source = source{}
+	if diff := cmp.Diff(want, s, cmp.AllowUnexported(Study{}, source{})); diff != "" {
+		t.Errorf("study (-want +got):\n%s", diff)
+	}
+}
+
+// TestAllKeys reads each kind of value once.
+func TestAllKeys(t *testing.T) {
+	s := parse(t, `
+name = "all"
+backend = "fast"
+energy = ["nvml", "meter"]
+model = { id = "m", revision = "r", path = "x/y.gguf", weights = "dummy" }
+load = { mode = "closed", concurrency = 4 }
+[workload]
+seed = -9007199254740993
+shared_prefix_tokens = 8
+sampling.temperature = 1
+sampling.top_p = 0.5
+sampling.top_k = 3
+[limits]
+trial_timeout_s = 1.5
+max_failures = 2
+[backends.fast]
+plugin = "vllm"
+version = ">=0.9"
+dtype = "auto"
+[sources.meter]
+port = "/dev/ttyUSB0"
+`)
+	if diff := cmp.Diff(Model{"m", "r", "x/y.gguf", "dummy"}, s.Model); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(LoadSpec{Mode: "closed", Concurrency: 4}, s.Load); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(Sampling{1, 0.5, 3}, s.Workload.Sampling); diff != "" {
+		t.Error(diff)
+	}
+	if s.Workload.Seed != -9007199254740993 || s.Workload.SharedPrefixTokens != 8 {
+		t.Errorf("workload %+v", s.Workload)
+	}
+	if diff := cmp.Diff(Limits{TrialTimeoutS: 1.5, MaxFailures: 2}, s.Limits); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]Instance{"fast": {"fast", "vllm", ">=0.9", map[string]any{"dtype": "auto"}}}, s.Backends); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]Instance{"meter": {"meter", "meter", "", map[string]any{"port": "/dev/ttyUSB0"}}}, s.Sources); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"nvml", "meter"}, s.Energy); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestParameterTypes checks that parameters come in the contract's types, at
+// any depth, whether they were set in a table or swept.
+func TestParameterTypes(t *testing.T) {
+	cells := expand(t, head+`
+[backends.ggml]
+flag = true
+n = 3
+x = 3.0
+text = "t"
+lists = [[1, 2], ["a"], []]
+mixed = [1, "a", 2.5, { k = [1] }]
+[backends.ggml.nested]
+keep = 1
+deep.er = "x"
+[sweep]
+backends.ggml.nested.deep.swept = [1, 2]
+backends.ggml.fresh.key = [[1, [2]]]
+`)
+	if len(cells) != 2 {
+		t.Fatalf("%d cells", len(cells))
+	}
+	want := map[string]any{
+		"flag": true, "n": int64(3), "x": 3.0, "text": "t",
+		"lists":  []any{[]any{int64(1), int64(2)}, []any{"a"}, []any{}},
+		"mixed":  []any{int64(1), "a", 2.5, sdk.Table{"k": []any{int64(1)}}},
+		"nested": sdk.Table{"keep": int64(1), "deep": sdk.Table{"er": "x", "swept": int64(2)}},
+		"fresh":  sdk.Table{"key": []any{int64(1), []any{int64(2)}}},
+	}
+	if diff := cmp.Diff(want, cells[1].Parameters); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+	if got := cells[0].Parameters["nested"].(sdk.Table)["deep"].(sdk.Table)["swept"]; got != int64(1) {
+		t.Errorf("the first cell has %v: cells share a table", got)
+	}
+}
+
+// TestParameterTablesGivenByHand covers a Study that a program makes.
+func TestParameterTablesGivenByHand(t *testing.T) {
+	s := parse(t, head+"[sweep]\nbackends.ggml.nested.swept = [1, 2]\n")
+	for _, nested := range []any{sdk.Table{"keep": int64(1)}, map[string]any{"keep": int64(1)}} {
+		s.Backends["ggml"] = Instance{Name: "ggml", Plugin: "ggml", Parameters: map[string]any{"nested": nested, "lists": []any{[]any{int64(1)}}}}
+		cells, err := Expand(s)
+		if err != nil || len(cells) != 2 {
+			t.Fatalf("%d cells, %v", len(cells), err)
+		}
+		if diff := cmp.Diff(any(sdk.Table{"keep": int64(1), "swept": int64(2)}), cells[1].Parameters["nested"]); diff != "" {
+			t.Errorf("given as %T (-want +got):\n%s", nested, diff)
+		}
+		if len(asMap(nested)) != 1 {
+			t.Errorf("expansion changed the study: %v", nested)
+		}
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	times := func(s *Study) [3]float64 {
+		return [3]float64{s.Protocol.IdleS, s.Protocol.ConditioningS, s.Protocol.WindowS}
+	}
+	for _, test := range []struct {
+		text string
+		want [3]float64
+	}{
+		{"", [3]float64{10, 60, 30}},
+		{`profile = "quick"`, [3]float64{1, 3, 5}},
+		{`profile = "publication"`, [3]float64{30, 60, 60}},
+		{"profile = \"quick\"\nwindow_s = 7", [3]float64{1, 3, 7}},
+		{"idle_s = 0\nprofile = \"publication\"", [3]float64{0, 60, 60}},
+		{"idle_s = 2\nconditioning_s = 0.5\nwindow_s = 4", [3]float64{2, 0.5, 4}},
+	} {
+		if got := times(parse(t, head+"[protocol]\n"+test.text)); got != test.want {
+			t.Errorf("%q: idle, conditioning, window = %v, want %v", test.text, got, test.want)
+		}
+	}
+	s := parse(t, head+"[protocol]\nidle_s = 2\n")
+	if err := s.UseProfile("quick"); err != nil || times(s) != [3]float64{1, 3, 5} || s.Protocol.Profile != "quick" {
+		t.Errorf("UseProfile(quick): %v, %+v", err, s.Protocol)
+	}
+	err := s.UseProfile("qick")
+	if want := `--profile "qick": expected quick, standard or publication`; err == nil || err.Error() != want {
+		t.Errorf("UseProfile(qick): %v, want %s", err, want)
+	}
+	if s.Protocol.Profile != "quick" {
+		t.Errorf("a refused profile changed the study: %+v", s.Protocol)
+	}
+}
+
+// TestProblemAt gives others' findings a place.
+func TestProblemAt(t *testing.T) {
+	s := parse(t, `name = "n"
+backend = "ggml"
+model.id = "m"
+[backends.ggml]
+a = 1
+[sweep]
+backends.ggml.b = [1, 2]
+[experiments.e]
+backends.ggml.b = 3
+backends.ggml.c = 1
+`)
+	for _, test := range []struct{ key, want string }{
+		{"backends.ggml.a", "test.toml:5:1: backends.ggml.a: bad\n  5 | a = 1\n    | ^ mend it"},
+		{"backends.ggml.b", "test.toml:7:15: sweep.backends.ggml.b: bad\n  7 | backends.ggml.b = [1, 2]\n    |               ^ mend it"},
+		{"backends.ggml.c", "test.toml:10:15: experiments.e.backends.ggml.c: bad\n  10 | backends.ggml.c = 1\n     |               ^ mend it"},
+		{"backends.ggml.z", "test.toml:4:11: backends.ggml.z: bad\n  4 | [backends.ggml]\n    |           ^ mend it"},
+		{"protocol.idle_s", "test.toml: protocol.idle_s: bad; mend it"},
+	} {
+		if got := s.ProblemAt(test.key, "bad", "mend it").Error(); got != test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, test.want)
+		}
+	}
+	if got := (&Study{}).ProblemAt("name", "bad", "").Error(); got != "study: name: bad" {
+		t.Errorf("without a file: %s", got)
+	}
+}
+
+func TestParseWithoutPath(t *testing.T) {
+	_, err := Parse("", []byte("name = 1"))
+	var problems Problems
+	if !errors.As(err, &problems) || problems[0].File != "study" {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzParse checks that no text makes reading panic, and that a good study
+// reads again to the same cells.
+func FuzzParse(f *testing.F) {
+	f.Add(string(example))
+	f.Add(plain)
+	f.Add(head + "[sweep]\nbackend = [\"a\", \"b\"]\n[sweep.groups.g.x]\n[sweep.groups.g.y]\nbackends.a.k = 1\n[backends.a]\n[experiments.e]\nbackend = \"c\"\n")
+	files, _ := filepath.Glob("testdata/bad/*.toml")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse("fuzz.toml", []byte(text))
+		if err != nil {
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems) == 0 || err.Error() == "" {
+				t.Fatalf("%v is no Problems", err)
+			}
+			return
+		}
+		cells, err := Expand(s)
+		if err != nil || len(cells) == 0 {
+			t.Fatalf("a checked study has %d cells, %v", len(cells), err)
+		}
+		if diff := cmp.Diff(cells, expand(t, string(s.Text))); diff != "" {
+			t.Errorf("read again (-first +second):\n%s", diff)
+		}
+	})
+}
