@@ -8,6 +8,14 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
+// Codes of failures that the host finds itself; no plugin reports them.
+const (
+	// PluginLied: the plugin's reports contradict each other or the clock.
+	PluginLied sdk.Code = "plugin_lied"
+	// HeartbeatLost: the process lives and does not answer.
+	HeartbeatLost sdk.Code = "heartbeat_lost"
+)
+
 // shownLines is how many stderr lines an error's text shows; the rest is in
 // its field.
 const shownLines = 3
@@ -45,20 +53,23 @@ type DiedError struct {
 	StderrTail []string
 }
 
-func (e *DiedError) Error() string {
-	how := fmt.Sprintf("exit code %d", e.ExitCode)
+func (e *DiedError) how() string {
 	if e.Signal != "" {
-		how = "signal " + e.Signal
+		return "signal " + e.Signal
 	}
-	text := fmt.Sprintf("%s: plugin %s died (%s)", e.Phase, e.Plugin, how)
+	return fmt.Sprintf("exit code %d", e.ExitCode)
+}
+
+func (e *DiedError) Error() string {
+	text := fmt.Sprintf("%s: plugin %s died (%s)", e.Phase, e.Plugin, e.how())
 	if tail := lastLines(e.StderrTail); tail != "" {
 		text += "; its last words: " + tail
 	}
 	return text
 }
 
-// Is makes a DiedError an engine crash.
-func (e *DiedError) Is(target error) bool { return target == sdk.EngineCrashed }
+// Unwrap makes a DiedError an engine crash, for errors.Is and sdk.CodeOf.
+func (e *DiedError) Unwrap() error { return sdk.EngineCrashed }
 
 // LostError says that a plugin lives and has stopped sending heartbeats.
 type LostError struct {
@@ -71,15 +82,22 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("%s: no heartbeat from plugin %s for %.1f s; it hangs", e.Phase, e.Plugin, e.Silent.Seconds())
 }
 
+// Unwrap gives the code.
+func (e *LostError) Unwrap() error { return HeartbeatLost }
+
 // LieError says that what a plugin reported cannot be true.
 type LieError struct {
 	Plugin string
+	Phase  string
 	What   string
 }
 
 func (e *LieError) Error() string {
-	return fmt.Sprintf("run: plugin %s reported what cannot be: %s", e.Plugin, e.What)
+	return fmt.Sprintf("%s: plugin %s reported what cannot be: %s", e.Phase, e.Plugin, e.What)
 }
+
+// Unwrap gives the code.
+func (e *LieError) Unwrap() error { return PluginLied }
 
 func lastLines(lines []string) string {
 	if len(lines) > shownLines {

@@ -9,9 +9,11 @@ import (
 
 	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/internal/pb"
+	"github.com/llenergymeasure/llem/sdk/internal/transport"
 	"github.com/llenergymeasure/llem/sdk/internal/wire"
 )
 
@@ -22,6 +24,7 @@ const (
 	checkTimeout   = 2 * time.Minute
 	prepareTimeout = 10 * time.Minute
 	openTimeout    = time.Minute
+	unloadTimeout  = time.Minute
 )
 
 // failed turns the error of a call into one that names the cause: the plugin's
@@ -33,30 +36,41 @@ func (p *Plugin) failed(phase string, err error) error {
 	if e, ok := wire.FromError(err); ok {
 		return e
 	}
-	switch status.Code(err) {
-	case grpccodes.Unavailable:
+	code := status.Code(err)
+	if code == grpccodes.Unavailable {
+		// The connection can break a moment before the kernel reports why.
 		select {
-		case <-p.runner.Exited():
+		case <-p.child.Exited():
 		case <-time.After(time.Second):
 		}
-		code, signal, exited := p.runner.ExitState()
-		if exited {
-			// The stderr reader may be a moment behind the exit.
-			time.Sleep(lastWords / 2)
-			return &DiedError{Plugin: p.description.Name, Phase: phase, ExitCode: code, Signal: signal, StderrTail: p.runner.StderrTail()}
-		}
-		return fmt.Errorf("%s: plugin %s closed its connection: %w", phase, p.description.Name, err)
+	}
+	if exitCode, signal, exited := p.child.ExitState(); exited {
+		// The stderr reader may be a moment behind the exit, and nothing
+		// tells when it is not: a grandchild may hold the other end.
+		time.Sleep(lastWords / 2)
+		return &DiedError{Plugin: p.name(), Phase: phase, ExitCode: exitCode, Signal: signal, StderrTail: p.child.StderrTail()}
+	}
+	switch code {
+	case grpccodes.Unavailable:
+		return fmt.Errorf("%s: plugin %s closed its connection: %w", phase, p.name(), err)
 	case grpccodes.DeadlineExceeded:
-		return fmt.Errorf("%s: plugin %s did not answer in time: %w", phase, p.description.Name, context.DeadlineExceeded)
+		return fmt.Errorf("%s: plugin %s did not answer in time: %w", phase, p.name(), context.DeadlineExceeded)
 	case grpccodes.Canceled:
 		return fmt.Errorf("%s: %w", phase, context.Canceled)
 	case grpccodes.Unimplemented:
-		return &sdk.Error{Code: sdk.UnsupportedFeature, Phase: phase, Message: fmt.Sprintf("plugin %s does not have this call", p.description.Name)}
+		return &sdk.Error{Code: sdk.UnsupportedFeature, Phase: phase, Message: fmt.Sprintf("plugin %s does not have this call", p.name())}
+	case grpccodes.ResourceExhausted:
+		return p.lie(phase, "a message above the contract's limit of %d bytes: %v", transport.MostMessageBytes, status.Convert(err).Message())
 	}
-	return fmt.Errorf("%s: plugin %s: %w", phase, p.description.Name, err)
+	return fmt.Errorf("%s: plugin %s: %w", phase, p.name(), err)
 }
 
-// Check lets the plugin judge cells.
+func (p *Plugin) lie(phase, format string, args ...any) error {
+	return &LieError{Plugin: p.name(), Phase: phase, What: fmt.Sprintf(format, args...)}
+}
+
+// Check lets the plugin judge cells, and returns one verdict for each, in
+// order. Many cells go in several calls.
 func (p *Plugin) Check(ctx context.Context, cells []sdk.Cell, depth sdk.Depth) ([]sdk.CellCheck, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -64,13 +78,27 @@ func (p *Plugin) Check(ctx context.Context, cells []sdk.Cell, depth sdk.Depth) (
 	if err != nil {
 		return nil, err
 	}
-	response, err := p.identity.Check(ctx, &pb.CheckRequest{Cells: messages, Depth: wire.ToDepth(depth)})
-	if err != nil {
-		return nil, p.failed("check", err)
-	}
 	var checks []sdk.CellCheck
-	for _, c := range response.GetCells() {
-		checks = append(checks, wire.FromCheck(c))
+	for from := 0; from < len(messages); {
+		to, size := from, 0
+		for to < len(messages) && (to == from || size+proto.Size(messages[to]) < checkBytes) {
+			size += proto.Size(messages[to])
+			to++
+		}
+		response, err := p.identity.Check(ctx, &pb.CheckRequest{Cells: messages[from:to], Depth: wire.ToDepth(depth)})
+		if err != nil {
+			return nil, p.failed("check", err)
+		}
+		if len(response.GetCells()) != to-from {
+			return nil, p.lie("check", "%d verdicts on %d cells", len(response.GetCells()), to-from)
+		}
+		for i, c := range response.GetCells() {
+			if c.GetCellId() != cells[from+i].ID {
+				return nil, p.lie("check", "a verdict on cell %q where cell %q was asked about", c.GetCellId(), cells[from+i].ID)
+			}
+			checks = append(checks, wire.FromCheck(c))
+		}
+		from = to
 	}
 	return checks, nil
 }
@@ -96,22 +124,25 @@ func (p *Plugin) Load(ctx context.Context, req sdk.LoadRequest, onStage func(sdk
 	}
 	watched := p.watch(ctx, cancel, "load", loadHeartbeat)
 	defer watched.stop()
+	var flood floodGauge
 	for {
 		message, err := stream.Recv()
-		if lost := watched.lost(); lost != nil {
+		if lost := watched.heard(); lost != nil {
 			return sdk.LoadReport{}, lost
 		}
 		if errors.Is(err, io.EOF) {
-			return sdk.LoadReport{}, fmt.Errorf("load: plugin %s ended its answer without a report", p.description.Name)
+			return sdk.LoadReport{}, p.lie("load", "its answer ended without a report")
 		}
 		if err != nil {
 			return sdk.LoadReport{}, p.failed("load", err)
 		}
-		watched.alive()
+		if flood.tooMany(loadHeartbeat, 0) {
+			return sdk.LoadReport{}, p.lie("load", "%d messages in %.1f s", flood.messages, flood.seconds())
+		}
 		switch event := message.GetEvent().(type) {
 		case *pb.LoadResponse_Stage:
 			if onStage != nil {
-				onStage(wire.FromStage(event.Stage))
+				watched.during(func() { onStage(wire.FromStage(event.Stage)) })
 			}
 		case *pb.LoadResponse_Report:
 			return wire.FromReport(event.Report)
@@ -129,9 +160,16 @@ func (p *Plugin) Tokenize(ctx context.Context, texts []string) ([][]uint32, erro
 	}
 	var all [][]uint32
 	for from := 0; from < len(texts); {
-		// A chunk is bounded in bytes, so that a message stays below the limit.
+		if len(texts[from]) > mostTextBytes {
+			return nil, &sdk.Error{
+				Code: sdk.InvalidRequest, Phase: "tokenize",
+				Message: fmt.Sprintf("text %d has %d bytes and one text may have %d", from, len(texts[from]), mostTextBytes),
+			}
+		}
+		// A message is bounded in bytes; a byte of text may become a token id
+		// of three or four.
 		to, size := from, 0
-		for to < len(texts) && (to == from || size+len(texts[to]) < chunkBytes) {
+		for to < len(texts) && (to == from || size+len(texts[to]) < mostTextBytes) {
 			size += len(texts[to])
 			to++
 		}
@@ -139,11 +177,14 @@ func (p *Plugin) Tokenize(ctx context.Context, texts []string) ([][]uint32, erro
 			return nil, p.failed("tokenize", err)
 		}
 		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil, p.lie("tokenize", "its answer ended after %d of %d texts", from, len(texts))
+		}
 		if err != nil {
 			return nil, p.failed("tokenize", err)
 		}
 		if len(response.GetSequences()) != to-from {
-			return nil, &LieError{Plugin: p.description.Name, What: fmt.Sprintf("%d sequences for %d texts", len(response.GetSequences()), to-from)}
+			return nil, p.lie("tokenize", "%d sequences for %d texts", len(response.GetSequences()), to-from)
 		}
 		for _, s := range response.GetSequences() {
 			all = append(all, s.GetIds())
@@ -160,8 +201,13 @@ type Prepared struct {
 	TokenHash [32]byte
 }
 
-// chunkBytes bounds the messages of streams to a plugin.
-const chunkBytes = 512 << 10
+// Sizes of messages to a plugin, which must stay below the contract's limit,
+// as must the answers to those of Check and Tokenize.
+const (
+	chunkBytes    = 512 << 10
+	checkBytes    = 128 << 10
+	mostTextBytes = 192 << 10
+)
 
 // Prepare hands a work over and checks that it arrived whole.
 func (p *Plugin) Prepare(ctx context.Context, work *sdk.Work) (Prepared, error) {
@@ -181,10 +227,17 @@ func (p *Plugin) Prepare(ctx context.Context, work *sdk.Work) (Prepared, error) 
 		}
 		return err
 	}
-	for _, item := range work.Items {
-		request.Items = append(request.Items, wire.ToWorkItem(item))
-		// A token id takes at most 5 bytes.
-		if size += 32 + 5*len(item.TokenIDs); size > chunkBytes {
+	for i, item := range work.Items {
+		message := wire.ToWorkItem(item)
+		bytes := proto.Size(message)
+		if bytes > transport.MostMessageBytes-chunkBytes {
+			return Prepared{}, &sdk.Error{
+				Code: sdk.InvalidRequest, Phase: "prepare",
+				Message: fmt.Sprintf("request %d has %d token ids, more than a message of %d bytes can hold", i, len(item.TokenIDs), transport.MostMessageBytes-chunkBytes),
+			}
+		}
+		request.Items = append(request.Items, message)
+		if size += bytes; size > chunkBytes {
 			if err := send(); err != nil {
 				return Prepared{}, p.failed("prepare", err)
 			}
@@ -199,8 +252,11 @@ func (p *Plugin) Prepare(ctx context.Context, work *sdk.Work) (Prepared, error) 
 	}
 	want := sdk.TokenHash(work.Items)
 	if int(response.GetCount()) != len(work.Items) || string(response.GetTokenHash()) != string(want[:]) {
-		return Prepared{}, &LieError{Plugin: p.description.Name, What: fmt.Sprintf("it holds %d requests with another token hash than the %d sent", response.GetCount(), len(work.Items))}
+		return Prepared{}, p.lie("prepare", "it holds %d requests with token hash %x; %d with %x were sent", response.GetCount(), response.GetTokenHash(), len(work.Items), want)
 	}
+	p.mu.Lock()
+	p.prepared[response.GetWorkId()] = keepWork(work)
+	p.mu.Unlock()
 	return Prepared{WorkID: response.GetWorkId(), Count: len(work.Items), TokenHash: want}, nil
 }
 
@@ -224,12 +280,12 @@ func (p *Plugin) Counters(ctx context.Context) (*sdk.Counters, error) {
 	return wire.FromCounters(response.GetCounters()), nil
 }
 
-// Unload frees the engine. Its deadline is the caller's.
+// Unload frees the engine, within a minute or the caller's deadline if that is
+// earlier.
 func (p *Plugin) Unload(ctx context.Context) error {
-	request := &pb.UnloadRequest{}
-	if deadline, ok := ctx.Deadline(); ok {
-		request.DeadlineMs = uint32(max(1, time.Until(deadline).Milliseconds()))
-	}
-	_, err := p.backend.Unload(ctx, request)
+	ctx, cancel := context.WithTimeout(ctx, unloadTimeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	_, err := p.backend.Unload(ctx, &pb.UnloadRequest{DeadlineMs: uint32(max(1, time.Until(deadline).Milliseconds()))})
 	return p.failed("unload", err)
 }

@@ -19,8 +19,16 @@ import (
 func (p *Plugin) Run(ctx context.Context, spec sdk.RunSpec, on func(sdk.RunEvent) error) (sdk.Finished, error) {
 	streamCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	request := wire.ToRunSpec(spec)
-	stream, err := p.backend.Run(streamCtx, request)
+	p.mu.Lock()
+	work, prepared := p.prepared[spec.WorkID]
+	p.mu.Unlock()
+	if !prepared {
+		return sdk.Finished{}, &sdk.Error{
+			Code: sdk.InvalidRequest, Phase: "run", Message: fmt.Sprintf("there is no work %q; Prepare comes first", spec.WorkID),
+		}
+	}
+	check := newVerifier(p.name(), spec, work)
+	stream, err := p.backend.Run(streamCtx, wire.ToRunSpec(spec))
 	if err != nil {
 		return sdk.Finished{}, p.failed("run", err)
 	}
@@ -30,22 +38,24 @@ func (p *Plugin) Run(ctx context.Context, spec sdk.RunSpec, on func(sdk.RunEvent
 	}
 	watched := p.watch(streamCtx, cancel, "run", period)
 	defer watched.stop()
-	check := newVerifier(p.description.Name, spec)
+	var flood floodGauge
 	for {
 		message, err := stream.Recv()
-		if lost := watched.lost(); lost != nil {
+		if lost := watched.heard(); lost != nil {
 			return sdk.Finished{}, lost
 		}
 		if ctx.Err() != nil {
 			return sdk.Finished{}, fmt.Errorf("run: %w", context.Cause(ctx))
 		}
 		if errors.Is(err, io.EOF) {
-			return sdk.Finished{}, &LieError{Plugin: p.description.Name, What: "its stream ended without the closing record"}
+			return sdk.Finished{}, p.lie("run", "its stream ended without the closing record")
 		}
 		if err != nil {
 			return sdk.Finished{}, p.failed("run", err)
 		}
-		watched.alive()
+		if flood.tooMany(period, check.completions) {
+			return sdk.Finished{}, p.lie("run", "%d messages in %.1f s for %d completions", flood.messages, flood.seconds(), check.completions)
+		}
 		event, err := wire.FromRunEvent(message)
 		if err != nil {
 			return sdk.Finished{}, err
@@ -56,7 +66,8 @@ func (p *Plugin) Run(ctx context.Context, spec sdk.RunSpec, on func(sdk.RunEvent
 		if err := check.event(event); err != nil {
 			return sdk.Finished{}, err
 		}
-		if err := on(event); err != nil {
+		watched.during(func() { err = on(event) })
+		if err != nil {
 			return sdk.Finished{}, err
 		}
 		if finished, ok := event.(sdk.Finished); ok {

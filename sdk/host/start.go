@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,17 +52,29 @@ const defaultStartTimeout = 10 * time.Second
 // host's around the call. A wrong clock is off by hours.
 const clockTolerance = time.Second
 
-// Plugin is a running plugin process.
+// Plugin is a running plugin process. Its methods may be called from several
+// goroutines; the plugin itself allows one Load, and one Run at a time.
 type Plugin struct {
 	path        string
 	client      *plugin.Client
-	runner      *proc.Runner
+	child       child
 	connection  *grpc.ClientConn
 	identity    pb.PluginServiceClient
 	backend     pb.BackendServiceClient
 	source      pb.EnergySourceServiceClient
 	description sdk.DescribeReport
 	killing     sync.Once
+
+	mu       sync.Mutex
+	prepared map[string]preparedWork // by work id
+}
+
+// name is what errors call the plugin.
+func (p *Plugin) name() string {
+	if p.description.Name != "" {
+		return p.description.Name
+	}
+	return filepath.Base(p.path)
 }
 
 // becomeSubreaper runs once in a host's life: descendants of dead plugins come
@@ -86,7 +99,7 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	p := &Plugin{path: command.Path}
+	p := &Plugin{path: command.Path, prepared: map[string]preparedWork{}}
 	var private string
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: transport.Handshake,
@@ -96,28 +109,40 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		// The socket's directory can be entered by its owner only, so there
 		// is nobody to hide from; encryption costs 30 ms a start.
-		AutoMTLS:         false,
-		StartTimeout:     timeout,
+		AutoMTLS: false,
+		// The own deadline comes first and knows more to say.
+		StartTimeout:     timeout + killLimit,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: socketDir},
-		Logger:           logger,
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(transport.RefusedMessageBytes)),
+		},
+		Logger: logger,
 		// The runner adds the host's environment itself.
 		SkipHostEnv: true,
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 			private = dir
 			r, err := proc.NewRunner(proc.Command(command), spec.Env, o.LogWriter)
-			p.runner = r
-			return r, err
+			if err != nil {
+				return nil, err
+			}
+			p.child.adopt(r)
+			return &p.child, nil
 		},
 	})
-	started := make(chan error, 1)
-	go func() { started <- p.connect() }()
+	startCtx, cancel := context.WithTimeoutCause(ctx, timeout, errTooSlow)
+	defer cancel()
+	connected := make(chan error, 1)
+	go func() { connected <- p.connect() }()
 	select {
-	case err = <-started:
-	case <-ctx.Done():
-		err = ctx.Err()
+	case err = <-connected:
+	case <-startCtx.Done():
+		// With the process gone the handshake ends; private is settled then.
+		_ = p.child.giveUp()
+		<-connected
+		err = context.Cause(startCtx)
 	}
 	if err == nil {
-		err = p.describe(ctx, o.CoreVersion)
+		err = p.describe(startCtx, o.CoreVersion)
 	}
 	if err != nil {
 		explained := p.explain(ctx, err, timeout)
@@ -129,6 +154,9 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 	}
 	return p, nil
 }
+
+// errTooSlow: the start took longer than it may.
+var errTooSlow = errors.New("no handshake in time")
 
 // connect performs the handshake.
 func (p *Plugin) connect() error {
@@ -149,8 +177,6 @@ func (p *Plugin) connect() error {
 
 // describe asks who the plugin is and checks that its clock is the host's.
 func (p *Plugin) describe(ctx context.Context, coreVersion string) error {
-	ctx, cancel := context.WithTimeout(ctx, unaryTimeout)
-	defer cancel()
 	before := sdk.MonoNow()
 	response, err := p.identity.Describe(ctx, &pb.DescribeRequest{
 		CoreVersion: coreVersion, ProtocolMinor: sdk.ProtocolMinor, Features: hostFeatures,
@@ -186,14 +212,16 @@ func (p *Plugin) Description() sdk.DescribeReport { return p.description }
 // explain finds the words for a failed start.
 func (p *Plugin) explain(ctx context.Context, err error, timeout time.Duration) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return fmt.Errorf("start plugin %s: %w", p.path, context.Cause(ctx))
 	}
 	out := &StartError{Path: p.path, Err: err, Reason: err.Error()}
-	var died *DiedError
-	if p.runner == nil || p.runner.PID() == 0 {
+	if !p.child.exists() {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			out.Reason, out.Advice = "the file does not exist", "install the plugin again with `llem plugins install PATH`"
+			if _, statErr := os.Stat(p.path); statErr == nil {
+				out.Reason, out.Advice = "the interpreter that its first line names does not exist", "install it or correct the line"
+			}
 		case errors.Is(err, fs.ErrPermission):
 			out.Reason, out.Advice = "the file is not executable", fmt.Sprintf("chmod +x %s", p.path)
 		case errors.Is(err, syscall.ENOEXEC):
@@ -204,29 +232,35 @@ func (p *Plugin) explain(ctx context.Context, err error, timeout time.Duration) 
 	// The process is gone in a moment or it hangs: wait that moment, so that
 	// its last words are complete.
 	select {
-	case <-p.runner.Exited():
+	case <-p.child.Exited():
 	case <-time.After(lastWords):
 	}
-	out.StderrTail = p.runner.StderrTail()
-	head := p.runner.StdoutHead()
-	code, signal, exited := p.runner.ExitState()
+	out.StderrTail = p.child.StderrTail()
+	head := strings.TrimSpace(p.child.StdoutHead())
+	code, signal, exited := p.child.ExitState()
+	var died *DiedError
 	switch {
 	case errors.As(err, &died):
-		out.Reason = err.Error()
-		out.StderrTail = nil
+		out.Reason = "it died in its first answer (" + died.how() + ")"
+	case errors.Is(err, context.DeadlineExceeded):
+		out.Reason = fmt.Sprintf("it shook hands and did not answer Describe within %v", timeout)
+		out.Advice = "Describe must not touch a device or import an engine"
 	case strings.Contains(err.Error(), "ncompatible API version"), strings.Contains(err.Error(), "ncompatible core API"):
-		out.Reason = fmt.Sprintf("it speaks another version of the plugin contract than this llem (%d)", transport.Major)
+		// The transport has no types for these.
+		out.Reason = fmt.Sprintf("it speaks another version of the plugin contract (handshake %q) than this llem (%d)", firstLine(head), transport.Major)
 		out.Advice = "install a version of the plugin that fits, or update llem"
-	case strings.Contains(err.Error(), "timeout while waiting for plugin to start") && strings.TrimSpace(head) == "":
+	case errors.Is(err, errTooSlow) && head == "":
 		out.Reason = fmt.Sprintf("no handshake within %v", timeout)
 		out.Advice = "a plugin must do slow things in Load, not before serve.Backend"
-	case !isHandshake(head) && strings.TrimSpace(head) != "":
+	case head != "" && !isHandshake(head):
 		out.Reason = fmt.Sprintf("it printed %q where the handshake was expected", firstLine(head))
 		out.Advice = "a plugin must print nothing on standard output before serve.Backend or serve.EnergySource"
 	case exited && signal != "":
 		out.Reason = "it was ended by signal " + signal + " before the handshake"
+		out.Advice = "run it in a shell to see why: " + p.path
 	case exited:
 		out.Reason = fmt.Sprintf("it exited with code %d before the handshake", code)
+		out.Advice = "run it in a shell to see why: " + p.path
 	}
 	return out
 }
@@ -263,19 +297,17 @@ func (p *Plugin) Kill() {
 		case <-polite:
 		case <-time.After(killLimit):
 		}
-		if p.runner != nil {
-			// An error means that the kernel cannot end it; the next gate
-			// finds what it still holds.
-			_ = p.runner.Kill(context.Background())
-		}
+		// An error means that the kernel cannot end it; the next gate finds
+		// what it still holds.
+		_ = p.child.giveUp()
 	})
 }
 
 // Exited is closed when the process is gone.
-func (p *Plugin) Exited() <-chan struct{} { return p.runner.Exited() }
+func (p *Plugin) Exited() <-chan struct{} { return p.child.Exited() }
 
 // StderrTail returns the last lines of the plugin's standard error.
-func (p *Plugin) StderrTail() []string { return p.runner.StderrTail() }
+func (p *Plugin) StderrTail() []string { return p.child.StderrTail() }
 
 // PID is the plugin's process id.
-func (p *Plugin) PID() int { return p.runner.PID() }
+func (p *Plugin) PID() int { return p.child.PID() }

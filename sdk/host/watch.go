@@ -15,11 +15,13 @@ const (
 	lostGrace   = 2 * time.Second
 )
 
-// watch is the watchdog of one stream.
+// watch is the watchdog of one stream. It counts silence only while the host
+// listens: a host that is slow with what it heard is not the plugin's fault.
 type watch struct {
 	plugin *Plugin
 	phase  string
 	last   atomic.Int64
+	busy   atomic.Bool  // the host deals with an event
 	silent atomic.Int64 // ns of silence when the stream was given up; 0 = not
 	done   chan struct{}
 }
@@ -28,7 +30,7 @@ type watch struct {
 // long.
 func (p *Plugin) watch(ctx context.Context, cancel context.CancelFunc, phase string, period time.Duration) *watch {
 	w := &watch{plugin: p, phase: phase, done: make(chan struct{})}
-	w.alive()
+	w.last.Store(sdk.MonoNow())
 	limit := int64(lostPeriods*period + lostGrace)
 	go func() {
 		ticker := time.NewTicker(period)
@@ -40,7 +42,7 @@ func (p *Plugin) watch(ctx context.Context, cancel context.CancelFunc, phase str
 			case <-w.done:
 				return
 			case <-ticker.C:
-				if silent := sdk.MonoNow() - w.last.Load(); silent > limit {
+				if silent := sdk.MonoNow() - w.last.Load(); silent > limit && !w.busy.Load() {
 					w.silent.Store(silent)
 					cancel()
 					return
@@ -51,15 +53,48 @@ func (p *Plugin) watch(ctx context.Context, cancel context.CancelFunc, phase str
 	return w
 }
 
-func (w *watch) alive() { w.last.Store(sdk.MonoNow()) }
+// during runs the host's own handling of an event.
+func (w *watch) during(handle func()) {
+	w.busy.Store(true)
+	handle()
+	w.last.Store(sdk.MonoNow())
+	w.busy.Store(false)
+}
 
 func (w *watch) stop() { close(w.done) }
 
-// lost returns the error if the stream was given up.
-func (w *watch) lost() error {
-	silent := w.silent.Load()
-	if silent == 0 {
-		return nil
+// heard notes a sign of life, and returns an error if the stream had been
+// given up before it.
+func (w *watch) heard() error {
+	if silent := w.silent.Load(); silent != 0 {
+		return &LostError{Plugin: w.plugin.name(), Phase: w.phase, Silent: time.Duration(silent)}
 	}
-	return &LostError{Plugin: w.plugin.description.Name, Phase: w.phase, Silent: time.Duration(silent)}
+	w.last.Store(sdk.MonoNow())
+	return nil
 }
+
+// Bounds of a well-behaved stream: a flood costs the host's CPU, which is the
+// machine under measurement.
+const (
+	freeMessages      = 10_000
+	messagesPerSecond = 1_000
+)
+
+// floodGauge counts the messages of a stream against time and substance.
+type floodGauge struct {
+	messages int64
+	begin    int64
+}
+
+// tooMany counts a message. period is that of the heartbeats, units what the
+// stream has brought so far in completions.
+func (g *floodGauge) tooMany(period time.Duration, units int64) bool {
+	if g.begin == 0 {
+		g.begin = sdk.MonoNow()
+	}
+	g.messages++
+	rate := messagesPerSecond + 2/period.Seconds()
+	return float64(g.messages) > freeMessages+rate*g.seconds()+4*float64(units)
+}
+
+func (g *floodGauge) seconds() float64 { return float64(sdk.MonoNow()-g.begin) / 1e9 }

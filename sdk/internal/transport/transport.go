@@ -21,6 +21,11 @@ const Name = "llem"
 // MostMessageBytes is the contract's limit for one message.
 const MostMessageBytes = 1 << 20
 
+// RefusedMessageBytes is where a receiver stops reading: well above the limit,
+// so that a sender who misjudges the framing is not cut off, and low enough
+// that no peer can fill the other's memory with one message.
+const RefusedMessageBytes = 4 << 20
+
 // Handshake tells a plugin that it was started by a host and not by a person.
 // It is a courtesy, no security.
 var Handshake = plugin.HandshakeConfig{

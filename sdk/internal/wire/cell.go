@@ -87,7 +87,7 @@ func ToCheck(c sdk.CellCheck) *pb.CellCheck {
 	out := &pb.CellCheck{CellId: c.CellID, Edge: edges.to(c.Edge), MaxCancelMs: c.MaxCancelMs}
 	for _, d := range c.Diagnostics {
 		out.Diagnostics = append(out.Diagnostics, &pb.Diagnostic{
-			Severity: severities.to(d.Severity), KeyPath: d.KeyPath, Message: d.Message, Advice: d.Advice,
+			Severity: severities.to(d.Severity), KeyPath: text(d.KeyPath), Message: text(d.Message), Advice: text(d.Advice),
 		})
 	}
 	for _, d := range c.Devices {

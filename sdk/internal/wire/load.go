@@ -7,7 +7,7 @@ import (
 
 // ToStage translates a stage event.
 func ToStage(s sdk.StageEvent) *pb.Stage {
-	return &pb.Stage{Kind: stages.to(s.Kind), Moment: moments.to(s.Moment), MonoNs: s.MonoNs, Fraction: s.Fraction, Message: s.Message}
+	return &pb.Stage{Kind: stages.to(s.Kind), Moment: moments.to(s.Moment), MonoNs: s.MonoNs, Fraction: s.Fraction, Message: text(s.Message)}
 }
 
 // FromStage translates a stage event.
@@ -36,13 +36,13 @@ func ToReport(r sdk.LoadReport) (*pb.LoadReport, error) {
 		},
 	}
 	for _, p := range r.Packages {
-		out.Packages = append(out.Packages, &pb.Package{Name: p.Name, Version: p.Version})
+		out.Packages = append(out.Packages, &pb.Package{Name: text(p.Name), Version: text(p.Version)})
 	}
 	for _, d := range r.Devices {
 		out.Devices = append(out.Devices, &pb.DeviceUse{Id: d.ID, Kind: d.Kind, Rank: d.Rank, Pid: d.PID})
 	}
 	for _, w := range r.Warnings {
-		out.Warnings = append(out.Warnings, &pb.Warning{Code: w.Code, Message: w.Message, KeyPath: w.KeyPath})
+		out.Warnings = append(out.Warnings, &pb.Warning{Code: text(w.Code), Message: text(w.Message), KeyPath: text(w.KeyPath)})
 	}
 	return out, nil
 }

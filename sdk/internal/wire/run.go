@@ -158,7 +158,7 @@ func toCompletion(c sdk.Completion) *pb.Completion {
 	out := &pb.Completion{
 		Request: c.Request, IntendedNs: c.IntendedNs, SentNs: c.SentNs, FirstNs: c.FirstNs, LastNs: c.LastNs,
 		PromptTokens: c.PromptTokens, OutputTokens: c.OutputTokens, CachedPromptTokens: c.CachedPromptTokens,
-		OutputHash: c.OutputHash, FinishReason: c.FinishReason, Error: c.Error,
+		OutputHash: c.OutputHash, FinishReason: text(c.FinishReason), Error: text(c.Error),
 	}
 	if len(c.Chunks) > 0 {
 		out.ChunkDeltaNs = make([]int64, len(c.Chunks))

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/internal/pb"
@@ -22,6 +23,9 @@ func ToValue(v any) (*pb.Value, error) {
 	case float64:
 		return &pb.Value{Kind: &pb.Value_FloatValue{FloatValue: x}}, nil
 	case string:
+		if !utf8.ValidString(x) {
+			return nil, fmt.Errorf("the text %q is not UTF-8", x)
+		}
 		return &pb.Value{Kind: &pb.Value_StringValue{StringValue: x}}, nil
 	case []any:
 		list := &pb.ListValue{}
@@ -48,6 +52,9 @@ func ToTable(t sdk.Table) (*pb.TableValue, error) {
 	}
 	out := &pb.TableValue{Entries: map[string]*pb.Value{}}
 	for key, v := range t {
+		if !utf8.ValidString(key) {
+			return nil, fmt.Errorf("the key %q is not UTF-8", key)
+		}
 		value, err := ToValue(v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
