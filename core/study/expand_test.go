@@ -110,10 +110,10 @@ func TestTooManyCells(t *testing.T) {
 func TestSameCells(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{head + "[experiments.a]\n[experiments.b]\n", `test.toml:6:14: experiments.b: "b" is the same as "a"`},
-		{head + "[backends.ggml]\nb = 4\n[sweep.groups.g.none]\n[sweep.groups.g.four]\nbackends.ggml.b = 4\n", `test.toml:7:15: sweep.groups: "g=none" is the same as "g=four"`},
+		{head + "[backends.ggml]\nb = 4\n[sweep.groups.g.none]\n[sweep.groups.g.four]\nbackends.ggml.b = 4\n", `test.toml:7:17: sweep.groups: "g=none" is the same as "g=four"`},
 	} {
 		_, err := Parse("test.toml", []byte(test.text))
-		if err == nil || !strings.Contains(err.Error(), test.want[strings.Index(test.want, ": ")+2:]) {
+		if err == nil || !strings.HasPrefix(err.Error(), test.want+"\n") {
 			t.Errorf("got %v, want %s", err, test.want)
 		}
 	}

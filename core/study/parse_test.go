@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -165,6 +166,25 @@ func TestParameterTablesGivenByHand(t *testing.T) {
 		}
 		if len(asMap(nested)) != 1 {
 			t.Errorf("expansion changed the study: %v", nested)
+		}
+	}
+}
+
+// TestDepth refuses what could not be encoded later.
+func TestDepth(t *testing.T) {
+	lists := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	tables := func(n int) string { return strings.Repeat(".a", n) }
+	for _, test := range []struct{ text, want string }{
+		{"[backends.ggml]\nx = " + lists(32), ""},
+		{"[backends.ggml]\nx = " + lists(33), "test.toml:6:1: backends.ggml.x: it has lists or tables more than 32 deep\n"},
+		{"[backends.ggml]\nx = " + lists(20000), "test.toml:6:1: backends.ggml.x: it has lists or tables more than 32 deep\n"},
+		{"[backends.ggml]\nx" + tables(33) + " = 1", "test.toml:6:67: backends.ggml.x: it has lists or tables more than 32 deep\n"},
+		{"[sweep]\nbackends.ggml" + tables(33) + " = [1]", ""},
+		{"[sweep]\nbackends.ggml" + tables(34) + " = [1]", ": it has more than 32 parts\n"},
+	} {
+		_, err := Parse("test.toml", []byte(head+test.text))
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%.60q: got %.200v, want %q", test.text, err, test.want)
 		}
 	}
 }

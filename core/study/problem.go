@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,12 +94,19 @@ func newSource(path string, text []byte) source {
 	return source{file: path, lines: bytes.Split(text, []byte("\n")), keys: scanKeys(text)}
 }
 
-// problem makes a Problem about a key, at the key's place or at that of the
+// problem makes a Problem about a key, at the key's place, at the first key in
+// it ([a.b] makes a table a that stands nowhere itself), or at that of the
 // nearest table around it.
 func (s source) problem(key, message, hint string) Problem {
 	p := Problem{File: s.file, Key: key, Message: message, Hint: hint}
 	if p.File == "" {
 		p.File = "study"
+	}
+	if _, ok := s.keys[key]; !ok && key != "" {
+		inside := func(at string) bool { return isUnder(at, key) }
+		if at, ok := s.first(inside); ok {
+			return s.place(p, s.keys[at])
+		}
 	}
 	for at := key; at != ""; {
 		if pos, ok := s.keys[at]; ok {
@@ -131,18 +137,25 @@ func (s *Study) ProblemAt(key, message, hint string) Problem {
 	if _, exact := s.source.keys[key]; exact {
 		return p
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(s.source.keys), s.source.byPlace) {
-		if (strings.HasPrefix(at, "sweep.") || strings.HasPrefix(at, "experiments.")) && strings.HasSuffix(at, "."+key) {
-			return s.source.place(Problem{File: p.File, Key: at, Message: message, Hint: hint}, s.source.keys[at])
-		}
+	varied := func(at string) bool {
+		return (isUnder(at, "sweep") || isUnder(at, "experiments")) && strings.HasSuffix(at, "."+key)
+	}
+	if at, ok := s.source.first(varied); ok {
+		return s.source.place(Problem{File: p.File, Key: at, Message: message, Hint: hint}, s.source.keys[at])
 	}
 	return p
 }
 
-// byPlace orders keys as the file has them.
-func (s source) byPlace(a, b string) int {
-	p, q := s.keys[a], s.keys[b]
-	return cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column), strings.Compare(a, b))
+// first returns the key that comes first in the file among those that match.
+func (s source) first(match func(string) bool) (string, bool) {
+	found, ok := "", false
+	for at, pos := range s.keys {
+		before := s.keys[found]
+		if match(at) && (!ok || cmp.Or(cmp.Compare(pos.Line, before.Line), cmp.Compare(pos.Column, before.Column), strings.Compare(at, found)) < 0) {
+			found, ok = at, true
+		}
+	}
+	return found, ok
 }
 
 func displayPath(path string) string { return filepath.Clean(path) }

@@ -182,10 +182,34 @@ func normalize(value any) (any, error) {
 	case []map[string]any:
 		return nil, fmt.Errorf("arrays of tables ([[...]]) are no part of the format; use named tables")
 	case map[string]any, []any, string, bool, int64, float64:
+		if deeper(x, mostDepth) {
+			return nil, fmt.Errorf("it has lists or tables more than %d deep", mostDepth)
+		}
 		normal, err := sdk.Normalize(x)
 		return normal, err
 	}
 	return nil, fmt.Errorf("expected a bool, number, string, list or table, found %s", describe(value))
+}
+
+// mostDepth bounds how deep a parameter's tables and lists lie in one another;
+// real ones have two or three levels.
+const mostDepth = 32
+
+func deeper(value any, depth int) bool {
+	switch x := value.(type) {
+	case []any:
+		return depth == 0 || slices.ContainsFunc(x, func(inner any) bool { return deeper(inner, depth-1) })
+	case map[string]any:
+		if depth == 0 {
+			return true
+		}
+		for _, inner := range x {
+			if deeper(inner, depth-1) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sweep reads axes and groups.
@@ -257,6 +281,10 @@ func (r *reader) settable(at, key string, value any) any {
 		name, parameter, ok := strings.Cut(rest, ".")
 		if !ok || parameter == "plugin" || parameter == "version" {
 			r.fail(at, "expected backends.INSTANCE.KEY", "")
+			return nil
+		}
+		if strings.Count(parameter, ".") > mostDepth {
+			r.fail(at, fmt.Sprintf("it has more than %d parts", mostDepth), "")
 			return nil
 		}
 		if _, defined := r.study.Backends[name]; !defined && name != r.study.Backend {

@@ -112,11 +112,12 @@ func (s *scanner) keyPath() (string, Pos, bool) {
 	path, pos := "", Pos{s.line, s.column}
 	for parts := 0; ; parts++ {
 		s.blank(false)
-		pos = Pos{s.line, s.column}
+		start := Pos{s.line, s.column}
 		part, ok := s.keyPart()
 		if !ok {
 			return path, pos, parts > 0
 		}
+		pos = start
 		path = join(path, part)
 		s.blank(false)
 		if s.peek() != '.' {
