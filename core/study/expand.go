@@ -38,13 +38,13 @@ func Expand(s *Study) ([]Cell, error) {
 func (s *Study) Cells() iter.Seq2[*Cell, error] {
 	return func(yield func(*Cell, error) bool) {
 		seen := map[string]*Cell{}
-		count := 0
+		if !s.countable() {
+			yield(nil, Problems{s.ProblemAt("sweep", fmt.Sprintf("it has more than %d cells", mostCells), "split the study")})
+			return
+		}
 		give := func(cell *Cell) bool {
 			if before, double := seen[cell.ID]; double {
 				return yield(nil, Problems{s.sameCell(cell, before)}) && false
-			}
-			if count++; count > mostCells {
-				return yield(nil, Problems{s.ProblemAt("sweep", fmt.Sprintf("it has more than %d cells", mostCells), "split the study")}) && false
 			}
 			seen[cell.ID] = cell
 			return yield(cell, nil)
@@ -70,6 +70,22 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 			}
 		}
 	}
+}
+
+// countable tells whether the sweep has at most mostCells cells, without making
+// any.
+func (s *Study) countable() bool {
+	total := 0
+	for _, backend := range s.backends() {
+		product := 1
+		for _, dimension := range s.dimensions(backend) {
+			if product *= len(dimension); product > mostCells {
+				return false
+			}
+		}
+		total += product
+	}
+	return total <= mostCells
 }
 
 // sameCell is the Problem of two cells that would measure the same.

@@ -24,7 +24,7 @@ func (r *reader) together() {
 		}
 		r.loadKeys(cell)
 		if cell.Model.ID == "" && cell.Model.Path == "" {
-			r.failAt("model", "id or path is missing", "write id = \"...\" or path = \"...\" under [model]")
+			r.failAt("model.id", "id or path is missing", "write id = \"...\" or path = \"...\" under [model]")
 		}
 		if cell.Workload.SharedPrefixTokens >= cell.Workload.InputTokens {
 			r.failAt("workload.shared_prefix_tokens", fmt.Sprintf("%d: expected less than input_tokens = %d", cell.Workload.SharedPrefixTokens, cell.Workload.InputTokens), "make the prefix shorter or the prompts longer")

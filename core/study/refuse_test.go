@@ -1,0 +1,50 @@
+package study
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRefused covers mistakes of shape, with the first line of their message.
+func TestRefused(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"backends = 3\n" + head, "1:1: backends: expected tables [backends.NAME], found the integer 3"},
+		{head + "[backends]\nx = true", "6:1: backends.x: expected a table, found the boolean true"},
+		{head + "[sources.x]\nplugin = 3", "6:1: sources.x.plugin: expected a string, found the integer 3"},
+		{head + "[sources.x]\nversion = \"\"", "6:1: sources.x.version: expected a string, found the string \"\""},
+		{"sweep = 1.5\n" + head, "1:1: sweep: expected a table, found the number 1.5"},
+		{"experiments = []\n" + head, "1:1: experiments: expected tables [experiments.NAME], found a list"},
+		{head + "[experiments]\nx = 1979-05-27T07:32:00Z", "6:1: experiments.x: expected a table, found a date or time (1979-05-27 07:32:00 +0000 UTC)"},
+		{head + "[sweep]\ngroups = 1", "6:1: sweep.groups: expected tables [sweep.groups.GROUP.ALTERNATIVE], found the integer 1"},
+		{head + "[sweep.groups.g]\nx = 1", "6:1: sweep.groups.g.x: expected a table, found the integer 1"},
+		{head + "[sweep]\nbackends.ggml = [1]", "6:10: sweep.backends.ggml: expected backends.INSTANCE.KEY"},
+		{head + "[sweep]\nbackends.ggml.plugin = [\"x\"]", "6:15: sweep.backends.ggml.plugin: expected backends.INSTANCE.KEY"},
+		{head + "[sweep]\ngpu.power_limit_w = [200]", "6:5: sweep.gpu.power_limit_w: this version does not act on it"},
+		{head + "[sweep]\nbackends.ggml.x = [nan]", "6:15: sweep.backends.ggml.x: NaN is no usable number"},
+		{head + "[sweep]\nbackends.x.y = [1]", "6:12: sweep.backends.x.y: there is no [backends.x]"},
+		{"energy = []\n" + head, "1:1: energy: the list is empty"},
+		{"energy = [1]\n" + head, "1:1: energy: expected a list of strings, found the integer 1"},
+		{"energy = \"auto\"\n" + head, "1:1: energy: expected a list of strings, found the string \"auto\""},
+		{head + "[workload]\nrequests = { a = 1 }", "6:1: workload.requests: expected an integer, found a table"},
+		{head + "[workload]\nseed = 1.5", "6:1: workload.seed: expected an integer, found the number 1.5"},
+		{head + "[protocol]\nidle_s = true", "6:1: protocol.idle_s: expected a number, found the boolean true"},
+		{head + "[protocol]\nidle_s = 86401", "6:1: protocol.idle_s: 86401: expected at most 86400"},
+		{head + "[workload.more]\nx = 1", "5:11: workload.more: unknown key"},
+		{"name = \" \"\nbackend = \"b\"\nmodel.id = \"m\"", "1:1: name: it is empty"},
+		{"name = \"n\"\nmodel.id = \"m\"\n[experiments.a]\n[experiments.b]\nbackend = \"x\"", "3:14: experiments.a: it names no backend and the study has none"},
+		{"name = \"n\"\nbackend = \"b\"\n[experiments.a]\nmodel.id = \"\"", "4:7: experiments.a.model.id: id or path is missing"},
+		{head + "[experiments.a]\nbackend = \"\"", "6:1: experiments.a.backend: a backend's name is empty"},
+		{head + "[sweep]\nload.mode = [\"batch\", \"closed\"]", "load.concurrency: it is missing and mode \"closed\" needs it"},
+	} {
+		_, err := Parse("x.toml", []byte(test.text))
+		if err == nil {
+			t.Errorf("accepted:\n%s", test.text)
+			continue
+		}
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		first = strings.TrimPrefix(strings.TrimPrefix(first, "x.toml:"), " ")
+		if !strings.HasPrefix(first, test.want) {
+			t.Errorf("got\n%s\nwant the first line to begin with\n%s\nfor:\n%s", err, test.want, test.text)
+		}
+	}
+}
