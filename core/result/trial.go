@@ -58,6 +58,9 @@ type Trial struct {
 	Boundary string   `json:"boundary"`
 	Headline []string `json:"headline"`
 	Windows  []Window `json:"windows"`
+
+	// Dir is where the trial was read from, relative to the result directory.
+	Dir string `json:"-"`
 }
 
 // Cell is the configuration measured, with what the study wrote.

@@ -1,0 +1,97 @@
+package result
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ReadTrials reads every trial of a result directory: those published in
+// runs/, and the failed ones in attempts/, each list by block and position.
+// What cannot be read is a problem that names its file; the others are read
+// all the same.
+func ReadTrials(dir string) (ok, failed []Trial, problems []error) {
+	if _, err := OpenDir(dir); err != nil {
+		return nil, nil, []error{err}
+	}
+	for _, name := range entries(filepath.Join(dir, runsDir), &problems) {
+		t, err := readTrial(dir, filepath.Join(runsDir, name))
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case t.Status != StatusOK:
+			problems = append(problems, fmt.Errorf("read %s: its status is %q, and %s/ holds only what succeeded; it is left out", filepath.Join(t.Dir, trialFile), t.Status, runsDir))
+		case runName(t.Cell.ID, t.Block) != name:
+			problems = append(problems, fmt.Errorf("read %s: it is a trial of cell %s, block %d, under another name; it is left out, so that nothing counts twice", filepath.Join(t.Dir, trialFile), t.Cell.ID, t.Block))
+		default:
+			ok = append(ok, t)
+		}
+	}
+	for _, name := range entries(filepath.Join(dir, attemptsDir), &problems) {
+		t, err := readTrial(dir, filepath.Join(attemptsDir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			problems = append(problems, unfinished(dir, name))
+		case err != nil:
+			problems = append(problems, err)
+		case t.Status == StatusFailed:
+			failed = append(failed, t)
+		default:
+			problems = append(problems, fmt.Errorf("%s holds a trial that was measured but not published; it is left out", filepath.Join(attemptsDir, name)))
+		}
+	}
+	order := func(a, b Trial) int {
+		return cmp.Or(cmp.Compare(a.Block, b.Block), cmp.Compare(a.Position, b.Position), cmp.Compare(a.Dir, b.Dir))
+	}
+	slices.SortFunc(ok, order)
+	slices.SortFunc(failed, order)
+	return ok, failed, problems
+}
+
+// unfinished says what is known of an attempt without a record.
+func unfinished(dir, name string) error {
+	reason := "it is running, or its process was lost"
+	if text, err := os.ReadFile(filepath.Join(dir, attemptsDir, name, reasonFile)); err == nil {
+		reason = strings.TrimSpace(string(text))
+	}
+	return fmt.Errorf("%s was not finished: %s; its log is %s", filepath.Join(attemptsDir, name), reason, filepath.Join(attemptsDir, name, logFile))
+}
+
+// ReadTrial reads one trial's directory, such as DIR/runs/NAME.
+func ReadTrial(trialDir string) (Trial, error) {
+	return readTrial(trialDir, ".")
+}
+
+func readTrial(root, name string) (Trial, error) {
+	path := filepath.Join(root, name, trialFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Trial{}, fmt.Errorf("read trial: %w", err)
+	}
+	t, err := decodeTrial(text)
+	if err != nil {
+		return Trial{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	t.Dir = filepath.ToSlash(name)
+	return t, nil
+}
+
+// entries are the visible names in a directory, sorted.
+func entries(path string, problems *[]error) []string {
+	list, err := os.ReadDir(path)
+	if err != nil {
+		*problems = append(*problems, fmt.Errorf("list %s: %w", path, err))
+	}
+	var names []string
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}

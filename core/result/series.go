@@ -1,0 +1,118 @@
+package result
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// rowsPerGroup bounds what a writer holds in memory, whatever the length of
+// the series.
+const rowsPerGroup = 128 << 10
+
+// rowsAtOnce are converted between forms at a time.
+const rowsAtOnce = 1024
+
+// series writes one Parquet file of rows T.
+type series[T any] struct {
+	path   string
+	file   *os.File
+	writer *parquet.GenericWriter[T]
+	buffer []T
+	broken error // the first failure; nothing is written after it
+}
+
+// createSeries makes a file that must not be there yet.
+func createSeries[T any](path string) (*series[T], error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, writeError(path, err)
+	}
+	w := parquet.NewGenericWriter[T](f, parquet.MaxRowsPerRowGroup(rowsPerGroup), parquet.CreatedBy("llem", "1", ""))
+	return &series[T]{path: path, file: f, writer: w, buffer: make([]T, 0, rowsAtOnce)}, nil
+}
+
+func (s *series[T]) add(row T) error {
+	s.buffer = append(s.buffer, row)
+	if len(s.buffer) == cap(s.buffer) {
+		return s.flush()
+	}
+	return nil
+}
+
+func (s *series[T]) flush() error {
+	if s.broken == nil {
+		if _, err := s.writer.Write(s.buffer); err != nil {
+			s.broken = writeError(s.path, err)
+		}
+	}
+	clear(s.buffer)
+	s.buffer = s.buffer[:0]
+	return s.broken
+}
+
+// close makes the file whole and durable. After a failure it only frees the
+// file and returns that failure.
+func (s *series[T]) close() error {
+	if err := s.flush(); err != nil {
+		return errors.Join(err, s.file.Close())
+	}
+	err := s.writer.Close()
+	if syncErr := s.file.Sync(); err == nil {
+		err = syncErr
+	}
+	if err := errors.Join(err, s.file.Close()); err != nil {
+		return writeError(s.path, err)
+	}
+	return nil
+}
+
+// readSeries calls each with every row in order. meta looks up the file's own
+// notes. A damaged file is an error, whatever the decoder makes of it.
+func readSeries[T any](path string, each func(T) error) (meta func(key string) (string, bool), err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read series: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	defer func() {
+		if p := recover(); p != nil {
+			meta, err = nil, fmt.Errorf("read series %s: the file is damaged: %v", path, p)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read series: %w", err)
+	}
+	file, err := parquet.OpenFile(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("read series %s: %w", path, err)
+	}
+	want := parquet.SchemaOf(new(T))
+	for _, column := range want.Columns() {
+		if _, ok := file.Schema().Lookup(column...); !ok {
+			return nil, fmt.Errorf("read series %s: it has no column %v", path, column)
+		}
+	}
+	rows := parquet.NewGenericReader[T](file)
+	defer rows.Close() //nolint:errcheck // it was only read
+	for {
+		// A fresh buffer each time: rows with lists keep pointers into it.
+		buffer := make([]T, rowsAtOnce)
+		n, err := rows.Read(buffer)
+		for _, row := range buffer[:n] {
+			if err := each(row); err != nil {
+				return nil, fmt.Errorf("read series %s: %w", path, err)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return file.Lookup, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read series %s: %w", path, err)
+		}
+	}
+}
