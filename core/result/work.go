@@ -41,7 +41,7 @@ func (d *Dir) WriteWork(hash string, items []sdk.WorkItem) error {
 	}
 	for i, item := range items {
 		if err := s.add(workRow{Index: uint32(i), Tokens: item.TokenIDs, MaxTokens: item.MaxTokens, ArrivalOffsetNs: item.ArrivalOffsetNs}); err != nil {
-			return errors.Join(err, s.close())
+			return s.close() // it returns err
 		}
 	}
 	if err := s.close(); err != nil {

@@ -1,0 +1,48 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// decimals behind the point: two digits of the interval's half-width, at least
+// three and at most six digits of the value; four where there is no interval.
+func decimals(e stats.Estimate) int {
+	size := magnitude(e.Centre)
+	if !e.HasInterval() {
+		return max(0, 3-size)
+	}
+	half := magnitude((*e.Hi - *e.Lo) / 2)
+	return max(0, min(max(1-half, 2-size), 5-size))
+}
+
+// magnitude is the power of ten of the first digit.
+func magnitude(v float64) int {
+	if v == 0 {
+		return -9
+	}
+	return int(math.Floor(math.Log10(math.Abs(v))))
+}
+
+func digits(v float64, decimals int) string {
+	return strconv.FormatFloat(v, 'f', min(decimals, 12), 64)
+}
+
+// percent in two digits: 0.43 %, 5 %, 12 %.
+func percent(share float64) string {
+	v := 100 * share
+	if v == 0 {
+		return "0 %"
+	}
+	return digits2(v) + " %"
+}
+
+func digits2(v float64) string {
+	if math.Abs(v) >= 10 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
+}

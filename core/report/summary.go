@@ -1,0 +1,286 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/stats"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// SchemaVersion of summary.json.
+const SchemaVersion = 1
+
+// Options of Summarize.
+type Options struct {
+	// Dir is the result directory, shown beside names of files.
+	Dir string
+	// User holds the factors for CO2 and cost; zero means not configured.
+	User study.UserConfig
+}
+
+// Summary is what a result directory says, as data.
+type Summary struct {
+	SchemaVersion int     `json:"schema_version"`
+	Study         string  `json:"study"`
+	Dir           string  `json:"-"`
+	Confidence    float64 `json:"confidence"`
+	// Factors for CO2 and cost; nil if none is configured.
+	Factors *Factors `json:"factors,omitempty"`
+	// Cells in the order of their groups, within one best first.
+	Cells  []Cell  `json:"cells"`
+	Groups []Group `json:"groups"`
+	// Failed trials; Excluded ones finished with a fatal warning and are in no
+	// estimate.
+	Failed   []Failed   `json:"failed"`
+	Excluded []Excluded `json:"excluded"`
+	// Warnings of trials, windows and estimates, one entry for each code.
+	Warnings []Warning `json:"warnings"`
+	// Problems are files of the directory that could not be read.
+	Problems []string `json:"problems"`
+}
+
+// Cell holds the estimates of one cell under one energy boundary.
+type Cell struct {
+	ID       string         `json:"id"`
+	Label    string         `json:"label"`
+	Instance string         `json:"instance"`
+	Axes     map[string]any `json:"axes,omitempty"`
+	// Group is the index of the cells that this one may be compared with.
+	Group int `json:"group"`
+	// Boundary is the canonical string of what the joules cover.
+	Boundary  string   `json:"boundary"`
+	Estimated bool     `json:"estimated"`
+	Sources   []string `json:"sources"`
+	// Grouped: the samples are windows of one load (single_load), never ranked.
+	Grouped       bool     `json:"grouped,omitempty"`
+	RandomWeights bool     `json:"random_weights,omitempty"`
+	WorkHash      string   `json:"work_hash"`
+	Model         string   `json:"model"`
+	Devices       []string `json:"devices"`
+	// Trials in the estimates, Excluded by a fatal warning, and Failed.
+	Trials   int `json:"trials"`
+	Excluded int `json:"excluded"`
+	Failed   int `json:"failed"`
+
+	// Estimates of the headline, by the Metric constants.
+	Estimates []stats.Estimate `json:"estimates"`
+	// Absent metrics, with the reason.
+	Absent map[string]string `json:"absent,omitempty"`
+	// Domains that are not part of the headline, each with its own numbers.
+	Domains []Domain `json:"domains,omitempty"`
+
+	loads []result.Trial
+}
+
+// Domain holds the estimates of one energy domain beside the headline. They
+// are never added to it.
+type Domain struct {
+	ID        string            `json:"id"`
+	Kind      string            `json:"kind"`
+	Source    string            `json:"source"`
+	Estimated bool              `json:"estimated,omitempty"`
+	Estimates []stats.Estimate  `json:"estimates"`
+	Absent    map[string]string `json:"absent,omitempty"`
+}
+
+// Failed is a trial without a result.
+type Failed struct {
+	Cell    string `json:"cell"`
+	Label   string `json:"label"`
+	Block   int    `json:"block"`
+	Phase   string `json:"phase"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Advice  string `json:"advice,omitempty"`
+	// Log is the trial's log, relative to the result directory.
+	Log string `json:"log"`
+}
+
+// Excluded is a finished trial that a fatal warning keeps out of estimates.
+type Excluded struct {
+	Cell  string `json:"cell"`
+	Label string `json:"label"`
+	Block int    `json:"block"`
+	// Codes of the fatal warnings.
+	Codes []string `json:"codes"`
+	Dir   string   `json:"dir"`
+}
+
+// Estimate returns the estimate of a metric.
+func (c Cell) Estimate(metric string) (stats.Estimate, bool) { return find(c.Estimates, metric) }
+
+// Estimate returns the estimate of a metric.
+func (d Domain) Estimate(metric string) (stats.Estimate, bool) { return find(d.Estimates, metric) }
+
+func find(list []stats.Estimate, metric string) (stats.Estimate, bool) {
+	for _, e := range list {
+		if e.Metric == metric {
+			return e, true
+		}
+	}
+	return stats.Estimate{}, false
+}
+
+// AddProblem notes a file of the directory that could not be read.
+func (s *Summary) AddProblem(err error) { s.Problems = append(s.Problems, err.Error()) }
+
+// Summarize makes the estimates of every cell. Trials with a fatal warning
+// are counted and left out.
+func Summarize(trials, failed []result.Trial, o Options) Summary {
+	s := Summary{
+		SchemaVersion: SchemaVersion, Dir: o.Dir, Confidence: stats.Confidence, Factors: factorsOf(o.User),
+		Cells: []Cell{}, Groups: []Group{}, Failed: []Failed{}, Excluded: []Excluded{}, Warnings: []Warning{}, Problems: []string{},
+	}
+	var warnings warningList
+	for _, t := range slices.Concat(trials, failed) {
+		s.Study = cmp.Or(s.Study, t.Study)
+		warnings.trial(t)
+	}
+	s.Cells = collect(trials, failed)
+	for i := range s.Cells {
+		c := &s.Cells[i]
+		c.estimate(s.Factors)
+		for _, e := range c.Estimates {
+			warnings.estimate(*c, e)
+		}
+	}
+	s.group(&warnings)
+	for _, t := range trials {
+		if codes := fatal(t); len(codes) > 0 {
+			s.Excluded = append(s.Excluded, Excluded{Cell: t.Cell.ID, Label: t.Cell.Label, Block: t.Block, Codes: codes, Dir: t.Dir})
+		}
+	}
+	for _, t := range failed {
+		s.Failed = append(s.Failed, failedTrial(t))
+	}
+	s.Warnings = warnings.sorted()
+	return s
+}
+
+func failedTrial(t result.Trial) Failed {
+	f := Failed{Cell: t.Cell.ID, Label: t.Cell.Label, Block: t.Block, Phase: "unknown", Code: "unknown", Message: "the record does not say why", Log: path.Join(t.Dir, "log.txt")}
+	if t.Failure != nil {
+		f.Phase, f.Code, f.Message, f.Advice = t.Failure.Phase, t.Failure.Code, t.Failure.Message, t.Failure.Advice
+	}
+	return f
+}
+
+// fatal lists the codes that keep a trial out of estimates.
+func fatal(t result.Trial) []string {
+	var codes []string
+	add := func(list []energy.Warning) {
+		for _, w := range list {
+			if w.Severity == energy.SeverityFatal && !slices.Contains(codes, w.Code) {
+				codes = append(codes, w.Code)
+			}
+		}
+	}
+	add(t.Warnings)
+	for _, w := range t.Windows {
+		add(w.Warnings)
+	}
+	if len(codes) == 0 && !t.Ranked {
+		codes = append(codes, "not_ranked")
+	}
+	if len(codes) == 0 && len(t.Windows) == 0 {
+		codes = append(codes, "no_windows")
+	}
+	return codes
+}
+
+// collect sorts trials into cells. Trials of one cell under different
+// boundaries, workloads or models are different rows: averaging them would mix
+// what is never compared.
+func collect(trials, failed []result.Trial) []Cell {
+	var cells []Cell
+	row := func(t result.Trial) *Cell {
+		work, model := identity(t)
+		i := slices.IndexFunc(cells, func(c Cell) bool {
+			return c.ID == t.Cell.ID && c.Boundary == t.Boundary && c.WorkHash == work && c.Model == model
+		})
+		if i < 0 {
+			i = len(cells)
+			cells = append(cells, Cell{
+				ID: t.Cell.ID, Label: cmp.Or(t.Cell.Label, t.Cell.ID), Instance: t.Cell.Instance, Axes: t.Cell.Axes,
+				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Sources: []string{}, Devices: []string{},
+			})
+		}
+		return &cells[i]
+	}
+	for _, t := range trials {
+		c := row(t)
+		c.describe(t)
+		if len(fatal(t)) > 0 {
+			c.Excluded++
+			continue
+		}
+		c.Trials++
+		c.loads = append(c.loads, t)
+	}
+	for _, t := range failed {
+		// A trial that failed early knows neither boundary nor workload.
+		i := slices.IndexFunc(cells, func(c Cell) bool { return c.ID == t.Cell.ID })
+		if i < 0 {
+			row(t)
+			i = len(cells) - 1
+		}
+		cells[i].describe(t)
+		cells[i].Failed++
+	}
+	return cells
+}
+
+// identity is what arms of a comparison must share besides the boundary.
+func identity(t result.Trial) (work, model string) {
+	if t.Work != nil {
+		work = t.Work.Hash
+	}
+	if t.Load != nil {
+		m := t.Load.Report.Model
+		model = cmp.Or(m.Base, m.Revision)
+	}
+	return work, model
+}
+
+// describe adds what a trial tells about its cell.
+func (c *Cell) describe(t result.Trial) {
+	if t.Load != nil {
+		c.RandomWeights = c.RandomWeights || t.Load.Report.Model.RandomWeights
+		for _, d := range t.Load.Report.Devices {
+			if !slices.Contains(c.Devices, d.ID) {
+				c.Devices = append(c.Devices, d.ID)
+			}
+		}
+	}
+	for _, s := range t.Sources {
+		for _, d := range s.Domains {
+			if !slices.Contains(t.Headline, d.ID) {
+				continue
+			}
+			c.Estimated = c.Estimated || d.Estimated
+			if text := sourceText(s, d); !slices.Contains(c.Sources, text) {
+				c.Sources = append(c.Sources, text)
+			}
+		}
+	}
+}
+
+// sourceText says how a headline domain was read: "cpu_package measured by
+// rapl (auto: readable)".
+func sourceText(s result.Source, d energy.Domain) string {
+	how := "measured"
+	if d.Estimated {
+		how = "estimated"
+	}
+	text := fmt.Sprintf("%s %s by %s", d.Kind, how, s.Name)
+	if why := strings.TrimSpace(s.Why); why != "" {
+		text += " (" + why + ")"
+	}
+	return text
+}

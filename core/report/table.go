@@ -1,0 +1,295 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// TableOptions say what the output can show.
+type TableOptions struct {
+	// Terminal: without one the table is plain ASCII.
+	Terminal bool
+	// Color admits escape sequences; it has no effect without Terminal.
+	Color bool
+	// Width of the terminal in columns; 0 = no limit. Columns that do not fit
+	// are left out and named.
+	Width int
+}
+
+// Table writes the summary for people: a row for each cell, and below it what
+// the joules cover, how sure the numbers are, and every doubt.
+func Table(w io.Writer, s Summary, o TableOptions) error {
+	p := printer{w: bufio.NewWriter(w), s: s, o: o}
+	p.table()
+	p.energy()
+	p.uncertainty()
+	p.comparisons()
+	p.labels()
+	p.failures()
+	p.warnings()
+	if err := p.w.Flush(); err != nil {
+		return fmt.Errorf("print the table: %w", err)
+	}
+	return nil
+}
+
+type printer struct {
+	w *bufio.Writer // keeps the first error for Flush
+	s Summary
+	o TableOptions
+}
+
+var asciiForms = strings.NewReplacer("≈", "~", "±", "+/-", "×", "x")
+
+// text is s in the characters that the output can show.
+func (p *printer) text(s string) string {
+	if p.o.Terminal {
+		return s
+	}
+	return asciiForms.Replace(s)
+}
+
+func (p *printer) line(format string, args ...any) {
+	fmt.Fprintln(p.w, p.text(fmt.Sprintf(format, args...)))
+}
+
+// Colours of the few words that matter.
+const (
+	bold   = "1"
+	red    = "31"
+	yellow = "33"
+)
+
+func (p *printer) color(code, s string) string {
+	if !p.o.Terminal || !p.o.Color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// column of the table. Those with a rank are left out when the terminal is
+// too narrow, the greatest first.
+type column struct {
+	head  string
+	rank  int
+	value func(Cell) string
+}
+
+func (p *printer) columns() []column {
+	columns := []column{
+		{head: "cell", value: p.label},
+		{head: "J/token [95 %]", value: p.joules},
+		{head: "tokens/s [95 %]", value: func(c Cell) string { return interval(c.Estimate(MetricTokensPerS)) }},
+		{head: "n", value: func(c Cell) string { return strconv.Itoa(c.Trials) }},
+		{head: "mean W", rank: 1, value: func(c Cell) string { return c.mark(centre(c.Estimate(MetricPower))) }},
+		{head: "TTFT p50 ms", rank: 2, value: func(c Cell) string { return centre(c.Estimate(MetricTTFT)) }},
+		{head: "TPOT p50 ms", rank: 3, value: func(c Cell) string { return centre(c.Estimate(MetricTPOT)) }},
+	}
+	for i, kind := range p.otherKinds() {
+		columns = append(columns, column{head: kind + " J/token", rank: 10 + i, value: func(c Cell) string { return domainValue(c, kind) }})
+	}
+	for i, metric := range []string{MetricCO2, MetricCost} {
+		if head := p.unit(metric); head != "" {
+			columns = append(columns, column{head: head, rank: 30 + i, value: func(c Cell) string { return c.mark(centre(c.Estimate(metric))) }})
+		}
+	}
+	// A column that no cell has a value for says nothing.
+	return slices.DeleteFunc(columns, func(c column) bool {
+		return c.rank > 0 && !slices.ContainsFunc(p.s.Cells, func(cell Cell) bool { return c.value(cell) != missing })
+	})
+}
+
+func (p *printer) unit(metric string) string {
+	for _, c := range p.s.Cells {
+		if e, ok := c.Estimate(metric); ok {
+			return e.Unit
+		}
+	}
+	return ""
+}
+
+// otherKinds are the kinds of domains beside the headline.
+func (p *printer) otherKinds() []string {
+	var kinds []string
+	for _, c := range p.s.Cells {
+		for _, d := range c.Domains {
+			if !slices.Contains(kinds, d.Kind) {
+				kinds = append(kinds, d.Kind)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// domainValue shows the domains of a kind apart from each other: they are
+// never added.
+func domainValue(c Cell, kind string) string {
+	var values []string
+	for _, d := range c.Domains {
+		if e, ok := d.Estimate(MetricEnergyPerToken); ok && d.Kind == kind {
+			value := centre(e, true)
+			if d.Estimated {
+				value = "≈" + value
+			}
+			values = append(values, value)
+		}
+	}
+	if len(values) == 0 {
+		return missing
+	}
+	return strings.Join(values, ", ")
+}
+
+func (p *printer) label(c Cell) string {
+	switch {
+	case c.Grouped:
+		return c.Label + " (one load)"
+	default:
+		return c.Label
+	}
+}
+
+func (p *printer) joules(c Cell) string {
+	e, ok := c.Estimate(MetricEnergyPerToken)
+	switch {
+	case ok:
+		return c.mark(interval(e, true))
+	case c.Trials == 0 && c.Excluded > 0:
+		return p.color(red, fmt.Sprintf("excluded (%d)", c.Excluded))
+	case c.Trials == 0 && c.Failed > 0:
+		return p.color(red, fmt.Sprintf("failed (%d)", c.Failed))
+	}
+	return missing
+}
+
+// mark puts the sign of an estimate before a number made of modelled joules.
+func (c Cell) mark(number string) string {
+	if c.Estimated && number != missing {
+		return "≈" + number
+	}
+	return number
+}
+
+// table prints as many columns as fit.
+func (p *printer) table() {
+	if p.s.Study != "" {
+		p.line("%s", p.color(bold, p.s.Study))
+	}
+	if len(p.s.Cells) == 0 {
+		p.line("no trial was finished")
+		return
+	}
+	columns := p.columns()
+	var hidden []string
+	out := p.render(columns, 0)
+	for p.o.Width > 0 && widest(out) > p.o.Width {
+		last := -1
+		for i, c := range columns {
+			if c.rank > 0 && (last < 0 || c.rank > columns[last].rank) {
+				last = i
+			}
+		}
+		if last < 0 { // nothing left to leave out: wrap the names
+			rest := widest(out) - longest(columns[0], p.s.Cells)
+			out = p.render(columns, max(8, p.o.Width-rest))
+			break
+		}
+		hidden = append([]string{columns[last].head}, hidden...)
+		columns = slices.Delete(columns, last, last+1)
+		out = p.render(columns, 0)
+	}
+	fmt.Fprintln(p.w, out)
+	if len(hidden) > 0 {
+		p.line("(not shown for want of width: %s; see summary.csv)", strings.Join(hidden, ", "))
+	}
+}
+
+func longest(c column, cells []Cell) int {
+	n := len(c.head)
+	for _, cell := range cells {
+		n = max(n, text.StringWidthWithoutEscSequences(c.value(cell)))
+	}
+	return n
+}
+
+func widest(s string) int {
+	n := 0
+	for line := range strings.Lines(s) {
+		n = max(n, text.StringWidthWithoutEscSequences(strings.TrimRight(line, "\n")))
+	}
+	return n
+}
+
+func (p *printer) render(columns []column, nameWidth int) string {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	if p.o.Terminal {
+		style = table.StyleLight
+	}
+	style.Format = table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault, Footer: text.FormatDefault}
+	style.Options = table.Options{SeparateHeader: true, SeparateColumns: false}
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Color = table.ColorOptions{}
+	t.SetStyle(style)
+	head := make(table.Row, len(columns))
+	configs := make([]table.ColumnConfig, len(columns))
+	for i, c := range columns {
+		head[i] = p.color(bold, p.text(c.head))
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight}
+		if i == 0 {
+			configs[i] = table.ColumnConfig{Number: 1, Align: text.AlignLeft, WidthMax: nameWidth, WidthMaxEnforcer: text.WrapHard}
+		}
+	}
+	t.SetColumnConfigs(configs)
+	t.AppendHeader(head)
+	group := -1
+	for _, c := range p.s.Cells {
+		if group >= 0 && c.Group != group {
+			t.AppendSeparator() // never one ranking across groups
+		}
+		group = c.Group
+		row := make(table.Row, len(columns))
+		for i, column := range columns {
+			row[i] = p.text(column.value(c))
+		}
+		t.AppendRow(row)
+	}
+	lines := strings.Split(t.Render(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// missing stands for a value that is not there.
+const missing = "-"
+
+// centre is a value without its interval, in as many digits as it deserves.
+func centre(e stats.Estimate, ok bool) string {
+	if !ok {
+		return missing
+	}
+	return digits(e.Centre, decimals(e))
+}
+
+// interval is a value with its random interval.
+func interval(e stats.Estimate, ok bool) string {
+	if !ok {
+		return missing
+	}
+	d := decimals(e)
+	if !e.HasInterval() {
+		return digits(e.Centre, d)
+	}
+	return fmt.Sprintf("%s [%s, %s]", digits(e.Centre, d), digits(*e.Lo, d), digits(*e.Hi, d))
+}

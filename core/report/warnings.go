@@ -1,0 +1,83 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// Warning is one kind of doubt with how often it was met.
+type Warning struct {
+	Code     string          `json:"code"`
+	Severity energy.Severity `json:"severity"`
+	// Message is the first one's.
+	Message string `json:"message"`
+	Count   int    `json:"count"`
+	// Cells concerned, by label.
+	Cells []string `json:"cells,omitempty"`
+}
+
+// warningList groups warnings by code and severity.
+type warningList struct{ list []Warning }
+
+func (l *warningList) add(w Warning, cell string) {
+	i := slices.IndexFunc(l.list, func(x Warning) bool { return x.Code == w.Code && x.Severity == w.Severity })
+	if i < 0 {
+		i = len(l.list)
+		l.list = append(l.list, w)
+	}
+	x := &l.list[i]
+	x.Count++
+	if cell != "" && !slices.Contains(x.Cells, cell) {
+		x.Cells = append(x.Cells, cell)
+	}
+}
+
+func (l *warningList) trial(t result.Trial) {
+	label := cmp.Or(t.Cell.Label, t.Cell.ID)
+	for _, w := range t.Warnings {
+		l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message}, label)
+	}
+	for _, window := range t.Windows {
+		for _, w := range window.Warnings {
+			l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message}, label)
+		}
+		// What makes the headline is in the window's own list already.
+		for _, d := range window.Domains {
+			if slices.Contains(t.Headline, d.DomainID) {
+				continue
+			}
+			for _, w := range d.Window.Warnings {
+				l.add(Warning{Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message}, label)
+			}
+			if d.Error != "" {
+				l.add(Warning{Code: "domain_without_energy", Severity: energy.SeverityWarning, Message: d.Error}, label)
+			}
+		}
+	}
+}
+
+func (l *warningList) estimate(c Cell, e stats.Estimate) {
+	for _, w := range e.Warnings {
+		severity := energy.SeverityWarning
+		if w.Code == stats.CodeSmallN {
+			severity = energy.SeverityInfo
+		}
+		l.add(Warning{Code: w.Code, Severity: severity, Message: e.Metric + ": " + w.Message}, c.Label)
+	}
+}
+
+// sorted puts the worst first.
+func (l *warningList) sorted() []Warning {
+	rank := map[energy.Severity]int{energy.SeverityFatal: 0, energy.SeverityWarning: 1, energy.SeverityInfo: 2}
+	slices.SortStableFunc(l.list, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Code, b.Code))
+	})
+	if l.list == nil {
+		return []Warning{}
+	}
+	return l.list
+}
