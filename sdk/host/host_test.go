@@ -20,29 +20,59 @@ import (
 	"github.com/llenergymeasure/llem/sdk/serve"
 )
 
-// The test binary is also the plugin under test: TEST_MODE says how it
-// misbehaves.
+// The test binary is also the plugin under test, TEST_MODE saying how it
+// misbehaves, and the host that dies under a plugin.
 func TestMain(m *testing.M) {
-	if !transport.Started() {
+	mode := os.Getenv("TEST_MODE")
+	switch {
+	case os.Getenv("TEST_HOST") != "" && !transport.Started():
+		dyingHost()
+	case !transport.Started():
 		os.Exit(m.Run())
+	case rawModes[mode]:
+		serveRaw(mode)
 	}
-	switch os.Getenv("TEST_MODE") {
+	switch mode {
 	case "garbage":
 		fmt.Println("Welcome to CUDA")
 		time.Sleep(time.Minute)
 	case "exit":
 		fmt.Fprintln(os.Stderr, "no module named torch")
 		os.Exit(7)
+	case "signal":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "hang":
 		time.Sleep(time.Minute)
+	case "other-major":
+		fmt.Println("1|9|unix|/nowhere|grpc")
+		time.Sleep(time.Minute)
+	case "full":
+		serve.Backend(&fullEngine{})
+	case "source":
+		serve.EnergySource(&sensor{})
+	case "both":
+		serve.Both(&engine{}, &sensor{})
+	default:
+		serve.Backend(&engine{mode: mode})
 	}
-	serve.Backend(&engine{mode: os.Getenv("TEST_MODE")})
 }
 
 // engine is a backend whose tokens take a millisecond each.
-type engine struct{ mode string }
+type engine struct {
+	mode    string
+	loadCtx context.Context // what Load was given, to see how long it lives
+}
 
 func (e *engine) Describe() sdk.Description {
+	switch e.mode {
+	case "mute":
+		time.Sleep(time.Minute)
+	case "describe-panic":
+		panic("boom in Describe")
+	case "describe-exit":
+		fmt.Fprintln(os.Stderr, "libcuda is missing")
+		os.Exit(3)
+	}
 	return sdk.Description{
 		Name: "test", Version: "1.2.3", Doc: "A test.",
 		Parameters: []sdk.Parameter{sdk.Int("big").Or(int64(1)<<53 + 1), sdk.Text("kind").OneOf("a", "b")},
@@ -52,6 +82,8 @@ func (e *engine) Describe() sdk.Description {
 
 func (e *engine) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) (sdk.LoadReport, error) {
 	defer progress.Begin(sdk.StageWeights, "reading")()
+	e.loadCtx = ctx
+	serve.Logger().Warn("loading", "parameter", "big")
 	switch e.mode {
 	case "load-error":
 		return sdk.LoadReport{}, &sdk.Error{
@@ -60,6 +92,14 @@ func (e *engine) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Pr
 	case "load-wedge":
 		<-ctx.Done()
 		return sdk.LoadReport{}, ctx.Err()
+	case "load-stop":
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "load-panic":
+		panic("boom in Load")
+	case "chatty":
+		for i := range 1000 {
+			progress.Report(sdk.StageWeights, float64(i)/1000, "reading")
+		}
 	case "children":
 		cmd := exec.Command("sh", "-c", "sleep 301 & setsid sleep 302 & exec sleep 300")
 		cmd.Stderr = os.Stderr
@@ -90,6 +130,15 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	case "forget":
 		run.Next(ctx)
 		return nil
+	case "load-ctx":
+		if e.loadCtx.Err() != nil {
+			return errors.New("the load's context ended with the load")
+		}
+	case "busy":
+		// Ends some time after its cancel.
+		<-ctx.Done()
+		time.Sleep(300 * time.Millisecond)
+		return ctx.Err()
 	}
 	if run.Spec().Loop == sdk.LoopClosed {
 		for request := range run.Requests(ctx) {
@@ -108,6 +157,15 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 func (e *engine) generate(ctx context.Context, run *sdk.Run, index uint32, item sdk.WorkItem, place int) {
 	c := sdk.Completion{Request: index, SentNs: sdk.MonoNow(), PromptTokens: uint32(len(item.TokenIDs)), FinishReason: "length"}
 	for range item.MaxTokens {
+		if e.mode == "fast" {
+			c.LastNs = sdk.MonoNow()
+			c.OutputTokens++
+			c.Chunks = append(c.Chunks, sdk.Chunk{MonoNs: c.LastNs, Tokens: 1})
+			if c.FirstNs == 0 {
+				c.FirstNs = c.LastNs
+			}
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			c.FinishReason = "aborted"
@@ -129,26 +187,44 @@ func (e *engine) generate(ctx context.Context, run *sdk.Run, index uint32, item 
 		}
 	case "count":
 		c.OutputTokens += 3
+	case "short":
+		c.OutputTokens--
+		c.Chunks = c.Chunks[1:]
+	case "foreign":
+		c.Request += 1000
+	case "dirty-text":
+		c.Error = "bad byte \xff"
 	}
 	run.Complete(c)
 }
 
-func (e *engine) Unload(context.Context) error { return nil }
-
-func start(t *testing.T, mode string, o Options) (*Plugin, error) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+func (e *engine) Unload(context.Context) error {
+	if path := os.Getenv("TEST_MARK"); path != "" {
+		return os.WriteFile(path, []byte("unloaded"), 0o600)
 	}
-	p, err := Start(context.Background(), Command{Path: self, Env: []string{"TEST_MODE=" + mode}}, o)
+	return nil
+}
+
+func start(t testing.TB, mode string, o Options) (*Plugin, error) {
+	t.Helper()
+	p, err := Start(context.Background(), self(t, mode), o)
 	if p != nil {
 		t.Cleanup(p.Kill)
 	}
 	return p, err
 }
 
-func mustStart(t *testing.T, mode string) *Plugin {
+// self is the command that starts this binary as a plugin.
+func self(t testing.TB, mode string) Command {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Command{Path: path, Env: []string{"TEST_MODE=" + mode}}
+}
+
+func mustStart(t testing.TB, mode string) *Plugin {
 	t.Helper()
 	p, err := start(t, mode, Options{})
 	if err != nil {
@@ -172,7 +248,7 @@ func work(n int) *sdk.Work {
 }
 
 // ready starts, loads and prepares.
-func ready(t *testing.T, mode string, requests int) (*Plugin, sdk.RunSpec) {
+func ready(t testing.TB, mode string, requests int) (*Plugin, sdk.RunSpec) {
 	t.Helper()
 	p := mustStart(t, mode)
 	if _, err := p.Load(t.Context(), sdk.LoadRequest{Cell: cell}, nil); err != nil {
@@ -188,6 +264,7 @@ func ready(t *testing.T, mode string, requests int) (*Plugin, sdk.RunSpec) {
 }
 
 func TestWholeLife(t *testing.T) {
+	t.Parallel()
 	p := mustStart(t, "")
 	d := p.Description()
 	if d.Name != "test" || d.Version != "1.2.3" || d.BackendSchema[0].Default != int64(1)<<53+1 {
@@ -254,45 +331,8 @@ func TestWholeLife(t *testing.T) {
 	}
 }
 
-func TestStartFailuresSayWhatWasSeen(t *testing.T) {
-	for mode, want := range map[string]string{
-		"garbage": `it printed "Welcome to CUDA" where the handshake was expected`,
-		"exit":    "it exited with code 7 before the handshake; its last words: no module named torch",
-		"hang":    "no handshake within 500ms",
-	} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			begin := time.Now()
-			_, err := start(t, mode, Options{StartTimeout: 500 * time.Millisecond})
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("got %v, want %q in it", err, want)
-			}
-			if took := time.Since(begin); took > 6*time.Second {
-				t.Errorf("it took %v", took)
-			}
-		})
-	}
-	dir := t.TempDir()
-	plain := filepath.Join(dir, "plain")
-	if err := os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	noProgram := filepath.Join(dir, "no-program")
-	if err := os.WriteFile(noProgram, []byte("nothing"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{
-		filepath.Join(dir, "absent"): "the file does not exist",
-		plain:                        "the file is not executable",
-		noProgram:                    "no program for this machine",
-	} {
-		if _, err := Start(t.Context(), Command{Path: path}, Options{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q in it", filepath.Base(path), err, want)
-		}
-	}
-}
-
 func TestErrorsCrossWhole(t *testing.T) {
+	t.Parallel()
 	p := mustStart(t, "load-error")
 	_, err := p.Load(t.Context(), sdk.LoadRequest{Cell: cell}, nil)
 	want := &sdk.Error{
@@ -312,6 +352,7 @@ func TestErrorsCrossWhole(t *testing.T) {
 }
 
 func TestAPanicIsAnErrorWithItsStack(t *testing.T) {
+	t.Parallel()
 	p, spec := ready(t, "panic", 2)
 	_, err := p.Run(t.Context(), spec, func(sdk.RunEvent) error { return nil })
 	var e *sdk.Error
@@ -324,10 +365,13 @@ func TestAPanicIsAnErrorWithItsStack(t *testing.T) {
 }
 
 func TestLiesAreCaught(t *testing.T) {
+	t.Parallel()
 	for mode, want := range map[string]string{
 		"early-stamp": "before the Run began",
 		"twice":       "was completed twice",
 		"count":       "has 7 output tokens and may have 4",
+		"short":       "has 3 output tokens; exact lengths ask for 4",
+		"foreign":     "request 1000 was completed and the Run has 0 to 3",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -336,6 +380,9 @@ func TestLiesAreCaught(t *testing.T) {
 			var lie *LieError
 			if !errors.As(err, &lie) || !strings.Contains(lie.What, want) {
 				t.Errorf("got %v, want a lie about %q", err, want)
+			}
+			if sdk.CodeOf(err) != PluginLied {
+				t.Errorf("the code is %s", sdk.CodeOf(err))
 			}
 		})
 	}
@@ -346,6 +393,7 @@ func TestLiesAreCaught(t *testing.T) {
 }
 
 func TestDeathIsNamedWithLastWords(t *testing.T) {
+	t.Parallel()
 	p, spec := ready(t, "die", 2)
 	_, err := p.Run(t.Context(), spec, func(sdk.RunEvent) error { return nil })
 	var died *DiedError
@@ -355,21 +403,31 @@ func TestDeathIsNamedWithLastWords(t *testing.T) {
 }
 
 func TestAStoppedPluginIsLostAndKilled(t *testing.T) {
+	t.Parallel()
 	p, spec := ready(t, "stop", 2)
 	_, err := p.Run(t.Context(), spec, func(sdk.RunEvent) error { return nil })
 	var lost *LostError
 	if !errors.As(err, &lost) {
 		t.Errorf("got %v", err)
 	}
+	if sdk.CodeOf(err) != HeartbeatLost {
+		t.Errorf("the code is %s", sdk.CodeOf(err))
+	}
 	begin := time.Now()
+	p.Kill()
 	p.Kill()
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("the kill took %v", took)
 	}
 	<-p.Exited()
+	var died *DiedError
+	if _, err := p.Counters(t.Context()); !errors.As(err, &died) || died.Signal != "killed" {
+		t.Errorf("a call on a dead plugin gives %v", err)
+	}
 }
 
 func TestCancelComesBackAtOnce(t *testing.T) {
+	t.Parallel()
 	p, spec := ready(t, "", 2000)
 	ctx, cancel := context.WithCancel(t.Context())
 	var cancelled time.Time
@@ -401,6 +459,7 @@ func TestCancelComesBackAtOnce(t *testing.T) {
 }
 
 func TestStopInItsThreeKinds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kind   sdk.StopKind
 		loop   sdk.Loop
@@ -445,6 +504,7 @@ func TestStopInItsThreeKinds(t *testing.T) {
 }
 
 func TestStandardOutputCannotBlock(t *testing.T) {
+	t.Parallel()
 	p := mustStart(t, "print")
 	if _, err := p.Load(t.Context(), sdk.LoadRequest{Cell: cell}, nil); err != nil {
 		t.Fatal(err)
@@ -452,6 +512,7 @@ func TestStandardOutputCannotBlock(t *testing.T) {
 }
 
 func TestKillLeavesNobody(t *testing.T) {
+	t.Parallel()
 	p := mustStart(t, "children")
 	if _, err := p.Load(t.Context(), sdk.LoadRequest{Cell: cell}, nil); err != nil {
 		t.Fatal(err)
@@ -464,6 +525,7 @@ func TestKillLeavesNobody(t *testing.T) {
 
 // A plugin that is killed from outside takes its children along.
 func TestADeadPluginsChildrenAreSwept(t *testing.T) {
+	t.Parallel()
 	p := mustStart(t, "children")
 	if _, err := p.Load(t.Context(), sdk.LoadRequest{Cell: cell}, nil); err != nil {
 		t.Fatal(err)

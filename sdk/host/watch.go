@@ -15,6 +15,9 @@ const (
 	lostGrace   = 2 * time.Second
 )
 
+// mostWatchPeriod is how late, at most, a silence is noticed.
+const mostWatchPeriod = 250 * time.Millisecond
+
 // watch is the watchdog of one stream. It counts silence only while the host
 // listens: a host that is slow with what it heard is not the plugin's fault.
 type watch struct {
@@ -33,7 +36,7 @@ func (p *Plugin) watch(ctx context.Context, cancel context.CancelFunc, phase str
 	w.last.Store(sdk.MonoNow())
 	limit := int64(lostPeriods*period + lostGrace)
 	go func() {
-		ticker := time.NewTicker(period)
+		ticker := time.NewTicker(min(period, mostWatchPeriod))
 		defer ticker.Stop()
 		for {
 			select {
