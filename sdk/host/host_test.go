@@ -94,6 +94,7 @@ func (e *engine) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Pr
 		return sdk.LoadReport{}, ctx.Err()
 	case "load-stop":
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Minute) // the stop may take a moment
 	case "load-panic":
 		panic("boom in Load")
 	case "chatty":
@@ -127,6 +128,7 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 		os.Exit(9)
 	case "stop":
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Minute) // the stop may take a moment
 	case "forget":
 		run.Next(ctx)
 		return nil

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,5 +113,26 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 	})
 	if took := time.Since(cancelled); took > 200*time.Millisecond || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v after %v", err, took)
+	}
+}
+
+func TestASourceThatDiesIsNamed(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, "source")
+	if _, err := p.Open(t.Context(), sdk.OpenRequest{Secrets: map[string]string{"password": "sesame"}}); err != nil {
+		t.Fatal(err)
+	}
+	err := p.Stream(t.Context(), func(b sdk.SampleBatch) error {
+		if b.Sequence == 3 {
+			return syscall.Kill(p.PID(), syscall.SIGKILL)
+		}
+		return nil
+	})
+	var died *DiedError
+	if !errors.As(err, &died) || died.Phase != "stream" || died.Signal != "killed" || died.Plugin != "sensor" {
+		t.Errorf("got %v", err)
+	}
+	if sdk.CodeOf(err) != sdk.EngineCrashed {
+		t.Errorf("the code is %s", sdk.CodeOf(err))
 	}
 }

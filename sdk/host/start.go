@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,6 +65,10 @@ type Plugin struct {
 	source      pb.EnergySourceServiceClient
 	description sdk.DescribeReport
 	killing     sync.Once
+	lost        atomic.Bool // a heartbeat was lost
+	// socketDir is this plugin's own directory; the transport forgets it when
+	// it cannot end the process in order.
+	socketDir string
 
 	mu       sync.Mutex
 	prepared map[string]preparedWork // by work id
@@ -100,7 +105,6 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 		logger = hclog.NewNullLogger()
 	}
 	p := &Plugin{path: command.Path, prepared: map[string]preparedWork{}}
-	var private string
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: transport.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
@@ -120,7 +124,7 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 		// The runner adds the host's environment itself.
 		SkipHostEnv: true,
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
-			private = dir
+			p.socketDir = dir
 			r, err := proc.NewRunner(proc.Command(command), spec.Env, o.LogWriter)
 			if err != nil {
 				return nil, err
@@ -136,7 +140,7 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 	select {
 	case err = <-connected:
 	case <-startCtx.Done():
-		// With the process gone the handshake ends; private is settled then.
+		// With the process gone the handshake ends, one way or the other.
 		_ = p.child.giveUp()
 		<-connected
 		err = context.Cause(startCtx)
@@ -147,9 +151,6 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 	if err != nil {
 		explained := p.explain(ctx, err, timeout)
 		p.Kill()
-		if private != "" {
-			os.RemoveAll(private)
-		}
 		return nil, explained
 	}
 	return p, nil
@@ -288,6 +289,10 @@ const killLimit = 2500 * time.Millisecond
 // seconds. Further calls do nothing.
 func (p *Plugin) Kill() {
 	p.killing.Do(func() {
+		if p.lost.Load() {
+			// It hangs: asking it to leave would only take time.
+			_ = p.child.giveUp()
+		}
 		polite := make(chan struct{})
 		go func() {
 			defer close(polite)
@@ -300,6 +305,10 @@ func (p *Plugin) Kill() {
 		// An error means that the kernel cannot end it; the next gate finds
 		// what it still holds.
 		_ = p.child.giveUp()
+		if p.socketDir != "" {
+			// What cannot be removed is an empty directory of this user.
+			_ = os.RemoveAll(p.socketDir)
+		}
 	})
 }
 

@@ -47,6 +47,7 @@ func (p *Plugin) watch(ctx context.Context, cancel context.CancelFunc, phase str
 			case <-ticker.C:
 				if silent := sdk.MonoNow() - w.last.Load(); silent > limit && !w.busy.Load() {
 					w.silent.Store(silent)
+					p.lost.Store(true)
 					cancel()
 					return
 				}

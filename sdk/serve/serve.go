@@ -13,6 +13,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -48,7 +50,10 @@ func serve(b sdk.Backend, s sdk.EnergySource) {
 		Logger().Warn("cannot become a subreaper", "error", err)
 	}
 	services := newServices(b, s)
-	proc.WatchLifeline(services.free)
+	proc.WatchLifeline(func() {
+		removeSocketDir()
+		services.free()
+	})
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: transport.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
@@ -113,6 +118,13 @@ func (s *services) guardStdout() {
 		}
 		os.Stdout, os.Stderr = stderr, stderr
 	})
+}
+
+// removeSocketDir does what a living host does after its plugin's end.
+func removeSocketDir() {
+	if dir := os.Getenv(plugin.EnvUnixSocketDir); strings.HasPrefix(filepath.Base(dir), "plugin-dir") {
+		_ = os.RemoveAll(dir)
+	}
 }
 
 // freeLimit bounds the clean-up when the host is gone or has said goodbye

@@ -78,14 +78,14 @@ func fromParameter(p *pb.Parameter) (sdk.Parameter, error) {
 		if literal.from == nil {
 			continue
 		}
-		value, err := FromValue(literal.from)
+		value, err := fromValue(literal.from, showUnknown)
 		if err != nil {
 			return out, err
 		}
 		*literal.to = value
 	}
 	for _, v := range p.GetEnum() {
-		value, err := FromValue(v)
+		value, err := fromValue(v, showUnknown)
 		if err != nil {
 			return out, err
 		}

@@ -37,7 +37,7 @@ func ToError(err error) error {
 	code := e.Code
 	if _, known := codes.words[code]; !known {
 		// A word of the author's own: the contract has no number for it.
-		message, code = cut(string(e.Code) + ": " + message), sdk.Internal
+		message, code = cut(string(e.Code)+": "+message), sdk.Internal
 	}
 	detail := &pb.Error{
 		Code: codes.to(code), Message: message, KeyPath: text(e.KeyPath), Phase: text(e.Phase),

@@ -49,7 +49,7 @@ func ToReport(r sdk.LoadReport) (*pb.LoadReport, error) {
 
 // FromReport translates a load report.
 func FromReport(r *pb.LoadReport) (sdk.LoadReport, error) {
-	resolved, err := FromTable(r.GetResolved())
+	resolved, err := fromTable(r.GetResolved(), showUnknown)
 	if err != nil {
 		return sdk.LoadReport{}, err
 	}

@@ -66,7 +66,26 @@ func ToTable(t sdk.Table) (*pb.TableValue, error) {
 
 // FromValue translates one value. A kind that this version does not know is an
 // error: what is set cannot be guessed.
-func FromValue(v *pb.Value) (any, error) {
+func FromValue(v *pb.Value) (any, error) { return fromValue(v, refuseUnknown) }
+
+// FromTable translates a table; nil becomes an empty one.
+func FromTable(t *pb.TableValue) (sdk.Table, error) { return fromTable(t, refuseUnknown) }
+
+// onUnknown says what to do with a value of a kind that this version does not
+// know.
+type onUnknown func() (any, error)
+
+func refuseUnknown() (any, error) {
+	return nil, &sdk.Error{
+		Code: sdk.InvalidRequest, Message: "a value of a kind that this version does not know",
+		Advice: "update llem or the plugin so that both speak the same contract",
+	}
+}
+
+// showUnknown is for values that only describe, in answers of a newer plugin.
+func showUnknown() (any, error) { return "unknown value", nil }
+
+func fromValue(v *pb.Value, unknown onUnknown) (any, error) {
 	switch x := v.GetKind().(type) {
 	case *pb.Value_BoolValue:
 		return x.BoolValue, nil
@@ -79,7 +98,7 @@ func FromValue(v *pb.Value) (any, error) {
 	case *pb.Value_ListValue:
 		list := make([]any, len(x.ListValue.GetValues()))
 		for i, element := range x.ListValue.GetValues() {
-			value, err := FromValue(element)
+			value, err := fromValue(element, unknown)
 			if err != nil {
 				return nil, fmt.Errorf("element %d: %w", i, err)
 			}
@@ -87,16 +106,15 @@ func FromValue(v *pb.Value) (any, error) {
 		}
 		return list, nil
 	case *pb.Value_TableValue:
-		return FromTable(x.TableValue)
+		return fromTable(x.TableValue, unknown)
 	}
-	return nil, &sdk.Error{Code: sdk.InvalidRequest, Message: "a value of a kind that this version does not know"}
+	return unknown()
 }
 
-// FromTable translates a table; nil becomes an empty one.
-func FromTable(t *pb.TableValue) (sdk.Table, error) {
+func fromTable(t *pb.TableValue, unknown onUnknown) (sdk.Table, error) {
 	out := sdk.Table{}
 	for key, v := range t.GetEntries() {
-		value, err := FromValue(v)
+		value, err := fromValue(v, unknown)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

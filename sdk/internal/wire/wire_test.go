@@ -296,10 +296,20 @@ func TestUnknownEnumValues(t *testing.T) {
 	if c := FromCheck(&pb.CellCheck{Diagnostics: []*pb.Diagnostic{{Severity: 17}}}); !c.Refused() {
 		t.Error("a cell with a diagnostic of unknown severity would run")
 	}
+	strange := &pb.Value{}
+	report, err := FromReport(&pb.LoadReport{Resolved: &pb.TableValue{Entries: map[string]*pb.Value{"matrix": strange}}})
+	if err != nil || report.Resolved["matrix"] != "unknown value" {
+		t.Errorf("got %v, %v", report.Resolved, err)
+	}
+	schema, err := FromSchema([]*pb.Parameter{{Key: "matrix", Default: strange, Type: 17, Role: 17}})
+	if err != nil || schema[0].Default != "unknown value" || schema[0].Type != "unknown(17)" || schema[0].Role != "unknown(17)" {
+		t.Errorf("got %+v, %v", schema, err)
+	}
 	// Those that would change arithmetic, or what is run, are errors by name.
 	for name, err := range map[string]error{
 		"unit":    second(FromDomain(&pb.Domain{Id: "psys", Reading: pb.Reading_READING_COUNTER, Unit: 17})),
 		"reading": second(FromDomain(&pb.Domain{Id: "psys", Reading: 17, Unit: pb.Unit_UNIT_JOULE})),
+		"value":   second(FromTable(&pb.TableValue{Entries: map[string]*pb.Value{"matrix": strange}})),
 		"loop":    second(FromRunSpec(&pb.RunRequest{Loop: 17, Record: pb.Record_RECORD_CHUNK})),
 		"record":  second(FromRunSpec(&pb.RunRequest{Loop: pb.Loop_LOOP_BATCH})),
 		"kind":    second(FromStopKind(17)),
