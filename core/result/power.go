@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -28,7 +29,6 @@ const domainsKey = "llem.recordings"
 type recording struct {
 	Domain          energy.Domain    `json:"domain"`
 	CompleteUntilNs int64            `json:"complete_until_ns"`
-	PeriodNs        int64            `json:"period_ns"`
 	Gaps            []recordedGap    `json:"gaps,omitempty"`
 	Warnings        []energy.Warning `json:"warnings,omitempty"`
 }
@@ -66,8 +66,13 @@ func writeSamples(s *series[powerRow], traces map[string]*energy.Trace, fromNs, 
 		t := traces[id]
 		margin := max(marginNs, 20*t.PeriodNs()) + t.Domain.LagNs + t.Domain.AveragingNs
 		from, to := fromNs-margin, toNs+margin
+		if t.Domain.UpdateNs == 0 {
+			// The period was taken from the whole recording, and windows
+			// depend on it.
+			from, to = math.MinInt64, math.MaxInt64
+		}
 		note := recording{
-			Domain: t.Domain, CompleteUntilNs: min(t.CompleteUntilNs, to), PeriodNs: t.PeriodNs(), Warnings: t.Warnings(),
+			Domain: t.Domain, CompleteUntilNs: min(t.CompleteUntilNs, to), Warnings: t.Warnings(),
 		}
 		for _, g := range t.Gaps() {
 			if g.ToNs > from && g.FromNs < to {
@@ -135,12 +140,6 @@ func ReadPower(trialDir string) (map[string]*energy.Trace, error) {
 // restore replays the samples as batches that end at each gap, as they once
 // came from the source.
 func (r recording) restore(samples []energy.Sample) (*energy.Trace, error) {
-	// The period of a domain that states none was taken from the whole
-	// recording, of which this may be a part. It has no other effect where
-	// the sensor looks at all time.
-	if r.Domain.UpdateNs == 0 && r.Domain.AveragingNs == 0 {
-		r.Domain.UpdateNs = r.PeriodNs
-	}
 	b, err := energy.NewBuilder(r.Domain)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +88,9 @@ func readSeries[T any](path string, each func(T) error) (meta func(key string) (
 	if err != nil {
 		return nil, fmt.Errorf("read series: %w", err)
 	}
+	if err := checkFooter(f, info.Size()); err != nil {
+		return nil, fmt.Errorf("read series %s: %w", path, err)
+	}
 	file, err := parquet.OpenFile(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("read series %s: %w", path, err)
@@ -115,4 +119,20 @@ func readSeries[T any](path string, each func(T) error) (meta func(key string) (
 			return nil, fmt.Errorf("read series %s: %w", path, err)
 		}
 	}
+}
+
+// checkFooter refuses a file that does not end as Parquet does. The decoder
+// would believe any length of the footer and allocate it.
+func checkFooter(f io.ReaderAt, size int64) error {
+	var tail [8]byte
+	if size < int64(len(tail)) {
+		return errors.New("the file is cut off")
+	}
+	if _, err := f.ReadAt(tail[:], size-int64(len(tail))); err != nil {
+		return fmt.Errorf("its end: %w", err)
+	}
+	if string(tail[4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(tail[:4])) > size-int64(len(tail)) {
+		return errors.New("the file is cut off or no Parquet file")
+	}
+	return nil
 }
