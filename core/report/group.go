@@ -105,6 +105,9 @@ func (g *Group) compare(cells []Cell, warnings *warningList) {
 	switch {
 	case len(g.Cells) < 2:
 		return
+	case len(arms) < 2 && slices.ContainsFunc(g.Cells, func(i int) bool { return cells[i].Grouped }):
+		g.NotCompared = "windows of one load say nothing of the spread between loads; use protocol.order = \"randomised\""
+		return
 	case len(arms) < 2:
 		g.NotCompared = "fewer than two cells have an interval; run more cycles"
 		return

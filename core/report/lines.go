@@ -65,7 +65,7 @@ func (f *Factors) text() string {
 	return strings.Join(parts, ", ")
 }
 
-// mostUncertainties are written out; beyond, their range is.
+// mostUncertainties are written out; the rest is in the files.
 const mostUncertainties = 12
 
 // uncertainty prints the random and the systematic part beside each other.
@@ -81,15 +81,17 @@ func (p *printer) uncertainty() {
 		return
 	}
 	p.line("uncertainty:")
-	for i, c := range p.s.Cells {
-		if i == mostUncertainties {
-			p.line("  ... %d more in summary.csv", count-i)
-			return
-		}
+	printed := 0
+	for _, c := range p.s.Cells {
 		e, ok := c.Estimate(MetricEnergyPerToken)
 		if !ok {
 			continue
 		}
+		if printed == mostUncertainties {
+			p.line("  ... of %d more cells in summary.csv", count-printed)
+			return
+		}
+		printed++
 		p.line("  %-*s  %s J/token %s", width, c.Label, c.mark(centre(e, true)), errorText(e))
 	}
 }

@@ -151,12 +151,10 @@ func domainValue(c Cell, kind string) string {
 }
 
 func (p *printer) label(c Cell) string {
-	switch {
-	case c.Grouped:
+	if c.Grouped {
 		return c.Label + " (one load)"
-	default:
-		return c.Label
 	}
+	return c.Label
 }
 
 func (p *printer) joules(c Cell) string {
@@ -252,12 +250,14 @@ func (p *printer) render(columns []column, nameWidth int) string {
 	}
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(head)
-	group := -1
-	for _, c := range p.s.Cells {
-		if group >= 0 && c.Group != group {
-			t.AppendSeparator() // never one ranking across groups
+	for i, c := range p.s.Cells {
+		if i > 0 {
+			before := p.s.Cells[i-1]
+			// Never one ranking across groups; cells without numbers stand apart.
+			if len(before.Estimates) > 0 && c.Group != before.Group {
+				t.AppendSeparator()
+			}
 		}
-		group = c.Group
 		row := make(table.Row, len(columns))
 		for i, column := range columns {
 			row[i] = p.text(column.value(c))

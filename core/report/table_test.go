@@ -1,0 +1,174 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// scenes are result directories of every kind that a reader may meet.
+func scenes() map[string]func() ([]result.Trial, []result.Trial, Options) {
+	return map[string]func() ([]result.Trial, []result.Trial, Options){
+		"quickstart": func() ([]result.Trial, []result.Trial, Options) {
+			return quickstart(), nil, Options{Dir: "results/quickstart"}
+		},
+		"estimated": func() ([]result.Trial, []result.Trial, Options) {
+			list := quickstart()
+			for i := range list {
+				list[i] = modelled(list[i])
+			}
+			return list, nil, Options{Dir: "results/quickstart"}
+		},
+		"single": func() ([]result.Trial, []result.Trial, Options) {
+			noStamps := aTrial("q8_0", 0, 0.35)
+			noStamps.Windows[0].TTFT, noStamps.Windows[0].TPOT = nil, nil
+			other := aTrial("f16", 0, 0.55)
+			other.Windows[0].TTFT, other.Windows[0].TPOT = nil, nil
+			return []result.Trial{noStamps, other}, nil, Options{Dir: "d"}
+		},
+		"grouped": func() ([]result.Trial, []result.Trial, Options) {
+			a, b := aTrial("f16", 0, 0.55, 0.552, 0.549), aTrial("q8_0", 0, 0.35, 0.352, 0.349)
+			a.Cell.Grouped, b.Cell.Grouped = true, true
+			return []result.Trial{a, b}, nil, Options{Dir: "d"}
+		},
+		"troubles": func() ([]result.Trial, []result.Trial, Options) {
+			list := quickstart()
+			short := aTrial("q4_0", 0, 0.2)
+			short.Ranked = false
+			short.Warnings = []energy.Warning{{Code: "window_short", Severity: energy.SeverityFatal, Message: "a window lasts 1.20 s"}}
+			list = append(list, short, modelled(aTrial("elsewhere", 0, 0.3)), modelled(aTrial("elsewhere", 1, 0.31)))
+			for i := range list {
+				list[i] = withDRAM(list[i], 0.1)
+			}
+			return list, []result.Trial{failedRun("f16", 3), failedRun("bf16", 0)}, Options{Dir: "results/x", User: study.UserConfig{TariffPerKWh: 0.3, Currency: "EUR", GridIntensityGPerKWh: 380, PUE: 1.2}}
+		},
+		"alike": func() ([]result.Trial, []result.Trial, Options) {
+			var list []result.Trial
+			for block, d := range []float64{0.02, -0.01, 0.03} {
+				list = append(list, aTrial("a", block, 0.55+d), aTrial("b", block, 0.555-d/2))
+			}
+			return list, nil, Options{}
+		},
+		"nothing": func() ([]result.Trial, []result.Trial, Options) { return nil, nil, Options{Dir: "d"} },
+	}
+}
+
+func TestTableGolden(t *testing.T) {
+	for name, scene := range scenes() {
+		trials, failed, o := scene()
+		s := Summarize(trials, failed, o)
+		if name == "troubles" {
+			s.AddProblem(errors.New("read results/x/runs/z-b0/trial.json: it is no trial record"))
+		}
+		for form, options := range map[string]TableOptions{"plain": {}, "terminal": {Terminal: true, Width: 200}} {
+			var b strings.Builder
+			if err := Table(&b, s, options); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+"."+form+".txt", b.String())
+			if form == "plain" {
+				for _, r := range b.String() {
+					if r > 0x7e || r < ' ' && r != '\n' {
+						t.Errorf("%s: plain output holds %q", name, r)
+						break
+					}
+				}
+			}
+		}
+		var js, csv strings.Builder
+		if err := errors.Join(JSON(&js, s), CSV(&csv, s)); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".json", js.String())
+		golden(t, name+".csv", csv.String())
+	}
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	trials, failed, o := scenes()["troubles"]()
+	for i := range trials {
+		trials[i].Cell.Label = "a rather long name of a cell, " + trials[i].Cell.Label
+	}
+	s := Summarize(trials, failed, o)
+	for width := 50; width <= 220; width += 10 {
+		var b strings.Builder
+		p := printer{s: s, o: TableOptions{Terminal: true, Width: width}}
+		out := p.render(p.columns(), 0)
+		if err := Table(&b, s, p.o); err != nil {
+			t.Fatal(err)
+		}
+		table, _, _ := strings.Cut(b.String(), "\nenergy")
+		for line := range strings.Lines(table) {
+			if strings.HasPrefix(line, "(not shown") {
+				continue
+			}
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > max(width, 62) {
+				t.Errorf("width %d: a line of %d columns: %q", width, n, line)
+			}
+		}
+		if hidden := strings.Contains(table, "not shown for want of width"); hidden != (widest(out) > width) {
+			t.Errorf("width %d: hidden columns are named: %v", width, hidden)
+		}
+	}
+}
+
+func TestColourIsForTerminalsOnly(t *testing.T) {
+	trials, failed, o := scenes()["troubles"]()
+	s := Summarize(trials, failed, o)
+	for _, options := range []TableOptions{{}, {Color: true}, {Terminal: true}, {Terminal: true, Color: true}} {
+		var b strings.Builder
+		if err := Table(&b, s, options); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(b.String(), "\x1b"); got != (options.Terminal && options.Color) {
+			t.Errorf("%+v: escapes %v", options, got)
+		}
+	}
+}
+
+// What a plugin says must not steer the terminal.
+func TestPluginTextIsHarmless(t *testing.T) {
+	f := failedRun("x", 0)
+	f.Failure.Message = "line one\nline two\x1b[2Jgone\r"
+	var b strings.Builder
+	if err := Table(&b, Summarize(nil, []result.Trial{f}, Options{}), TableOptions{Terminal: true}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\r") || !strings.Contains(b.String(), "line one line two[2Jgone") {
+		t.Errorf("printed %q", b.String())
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestWriteErrorsAreReported(t *testing.T) {
+	s := Summarize(quickstart(), nil, Options{})
+	for name, err := range map[string]error{"table": Table(fullDisk{}, s, TableOptions{}), "json": JSON(fullDisk{}, s), "csv": CSV(fullDisk{}, s)} {
+		if err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for share, want := range map[float64]string{0: "0 %", 0.0043: "0.43 %", 0.05: "5 %", 0.5: "50 %", 0.1234: "12 %", 0.00001: "0.001 %"} {
+		if got := percent(share); got != want {
+			t.Errorf("percent(%v) = %q, want %q", share, got, want)
+		}
+	}
+	s := Summarize([]result.Trial{aTrial("a", 0, 0.5512), aTrial("a", 1, 0.5498)}, nil, Options{})
+	e, ok := s.Cells[0].Estimate(MetricEnergyPerToken)
+	if got := interval(e, ok); got != "0.5505 [0.5416, 0.5594]" {
+		t.Errorf("interval %s of %v", got, fmt.Sprint(e.Centre, *e.Lo, *e.Hi))
+	}
+	if got := interval(e, false); got != missing {
+		t.Errorf("absent: %s", got)
+	}
+}
