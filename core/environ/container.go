@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -156,15 +157,15 @@ type Virtual struct {
 func (s *snapshot) virtual() {
 	v := &s.env.Virtual
 	text, err := s.read("proc/cpuinfo")
-	if err != nil {
+	flags := fields(text, ":")["flags"]
+	switch {
+	case err != nil:
 		s.absent("virtual.machine", why("proc/cpuinfo", err))
-	} else {
-		machine := strings.Contains(" "+fields(text, ":")["flags"]+" ", " hypervisor ")
-		if s.env.Host.GOARCH != "amd64" && !machine {
-			s.absent("virtual.machine", "only x86 processors tell")
-		} else {
-			v.Machine = &machine
-		}
+	case flags == "":
+		s.absent("virtual.machine", "/proc/cpuinfo has no flags; only x86 processors tell")
+	default:
+		machine := slices.Contains(strings.Fields(flags), "hypervisor")
+		v.Machine = &machine
 	}
 	s.text("virtual.product", "sys/class/dmi/id/product_name", &v.Product)
 	s.text("virtual.hypervisor", "sys/hypervisor/type", &v.Hypervisor)

@@ -29,9 +29,12 @@ type CPU struct {
 	SMT            string `json:"smt,omitempty"`
 }
 
-// relevantFlags begin the names of instruction sets that kernels choose by,
-// on x86 and on ARM.
-var relevantFlags = []string{"sse4_2", "avx", "f16c", "fma", "amx", "asimd", "sve", "sme", "i8mm", "bf16", "fphp"}
+// The instruction sets that kernels choose by, as beginnings of their names on
+// x86 and on ARM.
+var (
+	x86Flags = []string{"sse4_2", "avx", "f16c", "fma", "amx"}
+	armFlags = []string{"asimd", "sve", "sme", "i8mm", "bf16", "fphp"}
+)
 
 func (s *snapshot) cpu() {
 	text, err := s.read("proc/cpuinfo")
@@ -54,7 +57,7 @@ func (s *snapshot) cpu() {
 		}
 		if threads == 1 {
 			c.Model, c.Vendor, c.Microcode = f["model name"], f["vendor_id"], f["microcode"]
-			c.Flags = relevant(f["flags"] + " " + f["Features"])
+			c.Flags = append(relevant(f["flags"], x86Flags), relevant(f["Features"], armFlags)...)
 		}
 	}
 	if threads == 0 {
@@ -62,8 +65,13 @@ func (s *snapshot) cpu() {
 	} else {
 		c.Threads = &threads
 	}
-	if c.Model == "" {
-		s.absent("cpu.model", "/proc/cpuinfo names none")
+	if len(c.Flags) == 0 {
+		s.absent("cpu.flags", "/proc/cpuinfo lists none of the instruction sets looked for")
+	}
+	for key, value := range map[string]string{"model": c.Model, "vendor": c.Vendor, "microcode": c.Microcode} {
+		if value == "" {
+			s.absent("cpu."+key, "/proc/cpuinfo names none")
+		}
 	}
 	if len(sockets) == 0 {
 		s.absent("cpu.sockets", "/proc/cpuinfo does not tell sockets")
@@ -78,10 +86,10 @@ func count(set map[string]bool) *int {
 	return &n
 }
 
-func relevant(flags string) []string {
+func relevant(flags string, beginnings []string) []string {
 	var out []string
 	for flag := range strings.FieldsSeq(flags) {
-		if slices.ContainsFunc(relevantFlags, func(p string) bool { return strings.HasPrefix(flag, p) }) {
+		if slices.ContainsFunc(beginnings, func(p string) bool { return strings.HasPrefix(flag, p) }) {
 			out = append(out, flag)
 		}
 	}
