@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,23 +42,39 @@ type Runner struct {
 	lifeline *os.File
 
 	stdout, stderr *os.File
-	tail           *Tail
+	shaken         bool // the first line of stdout has passed; stdout's reader alone uses it
 	head           *head
-	log            io.Writer
+	tail           *tail
+	log            *rawLog
+	strayTail      *stream // what came on stdout after the handshake
+	stderrTail     *stream
 
-	exited   chan struct{}
-	waitErr  error
-	killOnce sync.Once
+	mu     sync.Mutex
+	seen   map[int]process // descendants, by pid, that were seen while the plugin lived
+	ending sync.Once
+	tidy   sync.Once
+	left   []int         // who outlived the sweep; valid once exited is closed
+	exited chan struct{} // closed after the process was waited for
+	state  *os.ProcessState
 }
 
 // NewRunner prepares a process. env is what the transport adds to the
-// environment. Every line of stderr goes to log, if that is not nil.
+// environment. All of stderr, and of stdout after the handshake, goes to log as
+// it comes, if that is not nil.
 func NewRunner(c Command, env []string, log io.Writer) (*Runner, error) {
 	cookie := make([]byte, 16)
 	if _, err := rand.Read(cookie); err != nil {
 		return nil, fmt.Errorf("make a name for the plugin's process: %w", err)
 	}
-	r := &Runner{cookie: hex.EncodeToString(cookie), tail: newTail(), head: &head{}, log: log, exited: make(chan struct{})}
+	r := &Runner{
+		cookie: hex.EncodeToString(cookie),
+		head:   &head{},
+		tail:   &tail{},
+		log:    &rawLog{w: log},
+		seen:   map[int]process{},
+		exited: make(chan struct{}),
+	}
+	r.strayTail, r.stderrTail = r.tail.stream("[stdout] "), r.tail.stream("")
 	r.cmd = exec.Command(c.Path, c.Args...)
 	r.cmd.Dir = c.Dir
 	r.cmd.Env = append(append(os.Environ(), env...), c.Env...)
@@ -71,15 +86,19 @@ func NewRunner(c Command, env []string, log io.Writer) (*Runner, error) {
 }
 
 // Start starts the process.
-func (r *Runner) Start(context.Context) (err error) {
+func (r *Runner) Start(ctx context.Context) (err error) {
 	var open []*os.File
 	defer func() {
 		if err != nil {
 			for _, f := range open {
 				f.Close()
 			}
+			r.releaseSocketDir()
 		}
 	}()
+	if ctx.Err() != nil {
+		return fmt.Errorf("start %s: %w", r.cmd.Path, context.Cause(ctx))
+	}
 	pipe := func() (read, write *os.File) {
 		if err != nil {
 			return nil, nil
@@ -106,90 +125,132 @@ func (r *Runner) Start(context.Context) (err error) {
 	outWrite.Close()
 	errWrite.Close()
 	r.lifeline, r.stdout, r.stderr = lifeWrite, outRead, errRead
-	go func() {
-		// Waits for the process alone, not for its pipes: a grandchild that
-		// holds them must not make a dead plugin look alive.
-		state, err := r.cmd.Process.Wait()
-		if err == nil && !state.Success() {
-			err = &ExitError{State: state}
-		}
-		r.waitErr = err
-		close(r.exited)
-		r.end()
-	}()
+	go r.watch()
 	return nil
 }
 
+// watch sees the process end, ends what belongs to it, and only then collects
+// it: until then its pid, which names the group too, cannot pass to another. It
+// waits for the process alone, not for its pipes: a grandchild that holds them
+// must not make a dead plugin look alive.
+func (r *Runner) watch() {
+	awaitDeath(r.cmd.Process.Pid)
+	r.end()
+	// An error means that somebody else waited for the process: then its state
+	// is not known, and stays nil.
+	r.state, _ = r.cmd.Process.Wait()
+	close(r.exited)
+}
+
 // ExitError is a process that did not end with code 0.
-type ExitError struct{ State *os.ProcessState }
+type ExitError struct {
+	State *os.ProcessState // nil: not known
+}
 
-func (e *ExitError) Error() string { return e.State.String() }
+func (e *ExitError) Error() string {
+	if e.State == nil {
+		return "its exit state is not known: another part of this program waited for it"
+	}
+	return e.State.String()
+}
 
-// Exited is closed when the process is gone.
+// Exited is closed when the process, its group and all that is known to descend
+// from it are gone.
 func (r *Runner) Exited() <-chan struct{} { return r.exited }
 
-// ExitState returns the exit code, or the signal's name, once Exited is
-// closed; ok is false before.
+// ExitState returns the exit code, or -1 and the signal's name, once Exited is
+// closed; ok is false before, and if the state is not known.
 func (r *Runner) ExitState() (code int, signal string, ok bool) {
 	select {
 	case <-r.exited:
 	default:
 		return 0, "", false
 	}
-	var exit *ExitError
-	if !errors.As(r.waitErr, &exit) {
-		return 0, "", true
+	if r.state == nil {
+		return 0, "", false
 	}
-	if status, isWait := exit.State.Sys().(syscall.WaitStatus); isWait && status.Signaled() {
+	if status, isWait := r.state.Sys().(syscall.WaitStatus); isWait && status.Signaled() {
 		return -1, status.Signal().String(), true
 	}
-	return exit.State.ExitCode(), "", true
+	return r.state.ExitCode(), "", true
 }
 
-// StderrTail returns the last lines of stderr.
+// StderrTail returns the last lines of stderr and, marked, of what came on
+// stdout after the handshake.
 func (r *Runner) StderrTail() []string { return r.tail.Lines() }
 
 // StdoutHead returns the first bytes of stdout: what stood where the handshake
 // was expected.
 func (r *Runner) StdoutHead() string { return r.head.String() }
 
-// Wait waits until the process is gone.
+// Wait waits until the process is gone. An end other than with code 0 is an
+// *ExitError.
 func (r *Runner) Wait(ctx context.Context) error {
 	select {
 	case <-r.exited:
-		return r.waitErr
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if r.state == nil || !r.state.Success() {
+		return &ExitError{State: r.state}
+	}
+	return nil
 }
 
-// killWait bounds the wait for a killed process to be gone.
+// killWait bounds Kill.
 const killWait = time.Second
 
 // Kill ends the process, its group and everything that descends from it. It
-// returns within about a second, also if the process is stopped or holds on to
-// its pipes.
-func (r *Runner) Kill(context.Context) error {
+// returns within a second, also if the process is stopped or somebody holds on
+// to its pipes. An error names who is still there.
+func (r *Runner) Kill(ctx context.Context) error {
 	if r.cmd.Process == nil {
+		r.releaseSocketDir()
 		return nil
 	}
-	r.end()
+	go r.end()
+	limit := time.NewTimer(killWait)
+	defer limit.Stop()
 	select {
 	case <-r.exited:
-		return nil
-	case <-time.After(killWait):
-		return fmt.Errorf("kill %s (pid %d): it is still there after %v; it may hang in a driver call", r.cmd.Path, r.cmd.Process.Pid, killWait)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-limit.C:
+		return fmt.Errorf("kill %s (pid %d): it is still there after %v; it may hang in a driver call", r.cmd.Path, r.PID(), killWait)
+	}
+	if len(r.left) > 0 {
+		return fmt.Errorf("kill %s (pid %d): its descendants %v are still there; they may hang in a driver call", r.cmd.Path, r.PID(), r.left)
+	}
+	return nil
+}
+
+// remember looks who descends from the plugin now. A plugin that leaves in
+// order, and does not look after its descendants, takes the knowledge with it.
+func (r *Runner) remember() {
+	if r.cmd.Process == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range related(r.PID(), r.cookie, r.seen) {
+		r.seen[p.pid] = p
 	}
 }
 
-// end kills the group and sweeps the rest, once.
+// end kills the group and sweeps the rest, once. It runs before the process is
+// waited for.
 func (r *Runner) end() {
-	r.killOnce.Do(func() {
-		// The group is addressed by the leader's pid, which stays reserved
-		// while any member lives.
-		_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
-		Sweep(r.cmd.Process.Pid, r.cookie)
+	r.ending.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		pid := r.PID()
+		_, r.left = sweep(pid, r.cookie, r.seen, func() {
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			// In case the plugin has moved to another group.
+			_ = r.cmd.Process.Signal(syscall.SIGKILL)
+		})
 		r.lifeline.Close()
+		r.releaseSocketDir()
 		// The readers end here even if an escaped process kept a copy of the
 		// other ends.
 		time.AfterFunc(drainTime, func() {
@@ -199,42 +260,21 @@ func (r *Runner) end() {
 	})
 }
 
+func (r *Runner) releaseSocketDir() {
+	r.tidy.Do(func() { releaseSocketDir(r.cmd.Env) })
+}
+
 // drainTime is how long the last lines of a dead plugin may take to arrive.
 const drainTime = 200 * time.Millisecond
 
-// Stdout is where the handshake comes from.
-func (r *Runner) Stdout() io.ReadCloser { return tee{r.stdout, r.head} }
+// Stdout is where the handshake comes from: the first line, and nothing more.
+func (r *Runner) Stdout() io.ReadCloser {
+	return stdoutReader{r.stdout, r.head, io.MultiWriter(r.strayTail, r.log), &r.shaken}
+}
 
 // Stderr carries the plugin's log.
 func (r *Runner) Stderr() io.ReadCloser {
-	if r.log == nil {
-		return tee{r.stderr, r.tail}
-	}
-	return tee{r.stderr, io.MultiWriter(r.tail, quietWriter{r.log})}
-}
-
-// tee hands a copy of all that is read to w.
-type tee struct {
-	*os.File
-	w io.Writer
-}
-
-func (t tee) Read(p []byte) (int, error) {
-	n, err := t.File.Read(p)
-	if n > 0 {
-		// The writers of this package cannot fail.
-		_, _ = t.w.Write(p[:n])
-	}
-	return n, err
-}
-
-// quietWriter hides the errors of a log file: a full disk must not block the
-// plugin's stderr.
-type quietWriter struct{ w io.Writer }
-
-func (q quietWriter) Write(p []byte) (int, error) {
-	_, _ = q.w.Write(p)
-	return len(p), nil
+	return stderrReader{r.stderr, io.MultiWriter(r.stderrTail, r.log)}
 }
 
 // Name is the program's path.

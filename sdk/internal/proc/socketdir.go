@@ -9,38 +9,62 @@ import (
 	"syscall"
 )
 
-// longestSocketDir leaves room, within the 107 characters that the kernel
-// allows for a socket's path, for the directory and file that the transport
-// adds ("/plugin-dir1234567890/plugin1234567890").
-const longestSocketDir = 107 - 46
+// longestSocketPath is what the kernel takes as the path of a socket: 108
+// bytes with the zero at the end.
+const longestSocketPath = 107
+
+// transportPath is the longest path that the transport adds: a directory and a
+// file with 32-bit random numbers in their names.
+const transportPath = len("/plugin-dir4294967295/plugin4294967295")
 
 // SocketDir returns a short directory for sockets that only this user can
 // enter: in $XDG_RUNTIME_DIR, in /tmp, or in the temporary directory, whichever
-// fits first. It makes the directory if need be.
+// fits first. It is this process's own, and is removed when each of its calls
+// has met the end of a Runner whose sockets were in it. What dead hosts left
+// behind is removed on the way.
 func SocketDir() (string, error) {
-	var refusals []string
-	candidates := []string{
-		filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "llem"),
-		fmt.Sprintf("/tmp/llem-%d", os.Getuid()),
-		filepath.Join(os.TempDir(), fmt.Sprintf("llem-%d", os.Getuid())),
+	user := fmt.Sprintf("llem-%d", os.Getuid())
+	candidates := []string{filepath.Join("/tmp", user), filepath.Join(os.TempDir(), user)}
+	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); runtimeDir != "" {
+		candidates = append([]string{filepath.Join(runtimeDir, "llem")}, candidates...)
 	}
-	for i, dir := range candidates {
-		if i == 0 && os.Getenv("XDG_RUNTIME_DIR") == "" {
-			continue
+	own, err := hostName()
+	if err != nil {
+		return "", fmt.Errorf("find a directory for plugin sockets: %w", err)
+	}
+	var refusals []string
+	for _, base := range candidates {
+		dir, err := socketDirIn(base, own)
+		if err == nil {
+			return dir, nil
 		}
-		if err := useSocketDir(dir); err != nil {
-			refusals = append(refusals, err.Error())
-			continue
-		}
-		return dir, nil
+		refusals = append(refusals, err.Error())
 	}
 	return "", fmt.Errorf("find a directory for plugin sockets: %s; set XDG_RUNTIME_DIR to a short directory of your own", strings.Join(refusals, "; "))
 }
 
-func useSocketDir(dir string) error {
-	if len(dir) > longestSocketDir {
-		return fmt.Errorf("%s is too long for a socket (%d characters, %d at most)", dir, len(dir), longestSocketDir)
+// socketDirIn makes this process's directory, named own, below base.
+func socketDirIn(base, own string) (string, error) {
+	dir := filepath.Join(base, own)
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("%s is not an absolute path", base)
 	}
+	if path := len(dir) + transportPath; path > longestSocketPath {
+		return "", fmt.Errorf("%s is too long: its sockets' paths would have %d characters, and %d are possible", base, path, longestSocketPath)
+	}
+	if err := ownDir(base); err != nil {
+		return "", err
+	}
+	removeStale(base, own)
+	if err := lease(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// ownDir makes the directory, if need be, and checks that it is a directory, no
+// link to one, that nobody else owns or may enter.
+func ownDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}

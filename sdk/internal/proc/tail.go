@@ -2,64 +2,97 @@ package proc
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 )
 
 // Bounds of what is kept of a plugin's output.
 const (
 	tailLines   = 200
-	tailLineLen = 4096
+	tailBytes   = 1 << 20
+	tailLineLen = 64 << 10
 	headBytes   = 4096
 )
 
-// Tail keeps the last lines written to it, each cut to a sane length.
-type Tail struct {
+// tail keeps the last lines of a plugin's output streams: the last tailLines
+// lines, fewer if they exceed tailBytes together.
+type tail struct {
 	mu      sync.Mutex
 	lines   []string
-	partial []byte
+	bytes   int
+	streams []*stream
 }
 
-func newTail() *Tail { return &Tail{} }
+// stream is one source of a tail's lines. The unfinished line of one stream
+// never mixes with another's.
+type stream struct {
+	tail    *tail
+	prefix  string
+	partial []byte
+	cut     int // bytes of the unfinished line that were not kept
+}
 
-// Write takes output in any pieces. It never fails.
-func (t *Tail) Write(p []byte) (int, error) {
+// stream adds a source. Each of its lines is kept with prefix in front.
+func (t *tail) stream(prefix string) *stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	s := &stream{tail: t, prefix: prefix}
+	t.streams = append(t.streams, s)
+	return s
+}
+
+// Write takes output in any pieces. It never fails.
+func (s *stream) Write(p []byte) (int, error) {
+	s.tail.mu.Lock()
+	defer s.tail.mu.Unlock()
 	for rest := p; len(rest) > 0; {
 		end := bytes.IndexByte(rest, '\n')
 		if end < 0 {
-			t.grow(rest)
+			s.grow(rest)
 			break
 		}
-		t.grow(rest[:end])
-		t.push()
+		s.grow(rest[:end])
+		s.tail.push(s.line())
+		s.partial, s.cut = s.partial[:0], 0
 		rest = rest[end+1:]
 	}
 	return len(p), nil
 }
 
-func (t *Tail) grow(p []byte) {
-	if room := tailLineLen - len(t.partial); len(p) > room {
-		p = p[:room]
-	}
-	t.partial = append(t.partial, p...)
+func (s *stream) grow(p []byte) {
+	kept := min(len(p), tailLineLen-len(s.partial))
+	s.partial = append(s.partial, p[:kept]...)
+	s.cut += len(p) - kept
 }
 
-func (t *Tail) push() {
-	t.lines = append(t.lines, string(t.partial))
-	t.partial = t.partial[:0]
-	if len(t.lines) > tailLines {
-		t.lines = append(t.lines[:0], t.lines[len(t.lines)-tailLines:]...)
+func (s *stream) line() string {
+	line := s.prefix + string(s.partial)
+	if s.cut > 0 {
+		line += fmt.Sprintf(" [%d bytes more]", s.cut)
 	}
+	return line
 }
 
-// Lines returns the kept lines, oldest first, with an unfinished last one.
-func (t *Tail) Lines() []string {
+func (t *tail) push(line string) {
+	t.lines = append(t.lines, line)
+	t.bytes += len(line)
+	drop := 0
+	for len(t.lines)-drop > tailLines || t.bytes > tailBytes {
+		t.bytes -= len(t.lines[drop])
+		drop++
+	}
+	t.lines = append(t.lines[:0], t.lines[drop:]...)
+}
+
+// Lines returns the kept lines, oldest first, with the unfinished ones last.
+func (t *tail) Lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	lines := append([]string(nil), t.lines...)
-	if len(t.partial) > 0 {
-		lines = append(lines, string(t.partial))
+	for _, s := range t.streams {
+		if len(s.partial) > 0 {
+			lines = append(lines, s.line())
+		}
 	}
 	return lines
 }

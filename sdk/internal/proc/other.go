@@ -1,0 +1,36 @@
+//go:build !linux
+
+package proc
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// process is not known of any.
+type process struct{ pid int }
+
+// BecomeSubreaper does nothing: only Linux has subreapers.
+func BecomeSubreaper() error { return nil }
+
+// Sweep does nothing: without /proc only the process group is known.
+func Sweep(int, string) (found int, left []int) { return 0, nil }
+
+func related(int, string, map[int]process) []process { return nil }
+
+func sweep(_ int, _ string, _ map[int]process, strike func()) (found int, left []int) {
+	strike()
+	return 0, nil
+}
+
+// Survivors knows of none: there is no /proc.
+func Survivors(string) []int { return nil }
+
+// awaitDeath leaves the waiting to the caller's Wait.
+func awaitDeath(int) {}
+
+func startTime(int) (uint64, error) { return 0, nil }
+
+func tieToParent(*exec.Cmd) error {
+	return errors.New("children can be tied to their parent's life on Linux only")
+}
