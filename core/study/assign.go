@@ -109,18 +109,27 @@ func wrongType(want string, value any) error {
 }
 
 func oneOf(text string, enum []string) error {
-	message := fmt.Sprintf("%q: expected one of %s", text, strings.Join(enum, ", "))
+	message := fmt.Sprintf("%q: expected one of %s", shorten(text), strings.Join(enum, ", "))
 	if near := sdk.Nearest(text, enum); near != "" {
 		message += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return fmt.Errorf("%s", message)
 }
 
+// shorten cuts a text that would fill a message.
+func shorten(text string) string {
+	const most = 80
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
 // describe names a value of a TOML file.
 func describe(value any) string {
 	switch x := value.(type) {
 	case string:
-		return fmt.Sprintf("the string %q", x)
+		return fmt.Sprintf("the string %q", shorten(x))
 	case bool:
 		return fmt.Sprintf("the boolean %v", x)
 	case int64:

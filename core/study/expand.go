@@ -15,8 +15,11 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// mostCells bounds a sweep. A study of more would run for years.
-const mostCells = 100_000
+// A study of more cells would run for years; mostAxes is axes and groups.
+const (
+	mostCells = 100_000
+	mostAxes  = 100
+)
 
 // Expand returns all cells of a study.
 func Expand(s *Study) ([]Cell, error) {
@@ -37,16 +40,17 @@ func Expand(s *Study) ([]Cell, error) {
 // cells that come out equal for any other reason are a Problem.
 func (s *Study) Cells() iter.Seq2[*Cell, error] {
 	return func(yield func(*Cell, error) bool) {
-		seen := map[string]*Cell{}
+		seen := map[string]origin{}
 		if !s.countable() {
 			yield(nil, Problems{s.ProblemAt("sweep", fmt.Sprintf("it has more than %d cells", mostCells), "split the study")})
 			return
 		}
 		give := func(cell *Cell) bool {
 			if before, double := seen[cell.ID]; double {
-				return yield(nil, Problems{s.sameCell(cell, before)}) && false
+				yield(nil, Problems{s.sameCell(cell, before)})
+				return false
 			}
-			seen[cell.ID] = cell
+			seen[cell.ID] = origin{cell.Instance, cell.Label}
 			return yield(cell, nil)
 		}
 		swept := len(s.Sweep.Axes)+len(s.Sweep.Groups) > 0
@@ -72,10 +76,10 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 	}
 }
 
-// countable tells whether the sweep has at most mostCells cells, without making
+// countable tells whether the study has at most mostCells cells, without making
 // any.
 func (s *Study) countable() bool {
-	total := 0
+	total := len(s.Experiments)
 	for _, backend := range s.backends() {
 		product := 1
 		for _, dimension := range s.dimensions(backend) {
@@ -88,19 +92,23 @@ func (s *Study) countable() bool {
 	return total <= mostCells
 }
 
+// origin is what a message says of an earlier cell: the cells themselves are
+// not kept.
+type origin struct{ instance, label string }
+
 // sameCell is the Problem of two cells that would measure the same.
-func (s *Study) sameCell(cell, before *Cell) Problem {
+func (s *Study) sameCell(cell *Cell, before origin) Problem {
 	key := "sweep"
 	switch {
 	case cell.Experiment != "":
 		key = "experiments." + cell.Experiment
-	case cell.Instance != before.Instance:
+	case cell.Instance != before.instance:
 		key = "backends." + cell.Instance
-		return s.ProblemAt(key, fmt.Sprintf("it measures the same as [backends.%s]", before.Instance), "remove one of them, or let them differ")
+		return s.ProblemAt(key, fmt.Sprintf("it measures the same as [backends.%s]", before.instance), "remove one of them, or let them differ")
 	case len(s.Sweep.Groups) > 0:
 		key = "sweep.groups"
 	}
-	return s.ProblemAt(key, fmt.Sprintf("%q is the same as %q", cell.Label, before.Label), "remove one of them")
+	return s.ProblemAt(key, fmt.Sprintf("%q is the same as %q", cell.Label, before.label), "remove one of them")
 }
 
 // backends lists the instances that the sweep goes over.

@@ -87,6 +87,9 @@ func parseTree(path string, text []byte, what string) (map[string]any, source, e
 	if len(bytes.TrimSpace(text)) == 0 && what == "study" {
 		return fail(Pos{}, "the file is empty", "`llem config example` prints a study to start from")
 	}
+	if scanned := scanKeys(text); scanned.excess != "" {
+		return fail(scanned.excessAt, scanned.excess, "is it the right file?")
+	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(text), &tree); err != nil {
 		var parse toml.ParseError

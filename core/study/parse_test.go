@@ -105,10 +105,10 @@ port = "/dev/ttyUSB0"
 	if diff := cmp.Diff(Limits{TrialTimeoutS: 1.5, MaxFailures: 2}, s.Limits); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]Instance{"fast": {"fast", "vllm", ">=0.9", map[string]any{"dtype": "auto"}}}, s.Backends); diff != "" {
+	if diff := cmp.Diff(map[string]Instance{"fast": {"fast", "vllm", ">=0.9", map[string]any{"dtype": "auto"}, map[string]Pos{"plugin": {17, 1}, "version": {18, 1}, "dtype": {19, 1}}}}, s.Backends); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]Instance{"meter": {"meter", "meter", "", map[string]any{"port": "/dev/ttyUSB0"}}}, s.Sources); diff != "" {
+	if diff := cmp.Diff(map[string]Instance{"meter": {"meter", "meter", "", map[string]any{"port": "/dev/ttyUSB0"}, map[string]Pos{"port": {21, 1}}}}, s.Sources); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"nvml", "meter"}, s.Energy); diff != "" {
@@ -177,7 +177,8 @@ func TestDepth(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"[backends.ggml]\nx = " + lists(32), ""},
 		{"[backends.ggml]\nx = " + lists(33), "test.toml:6:1: backends.ggml.x: it has lists or tables more than 32 deep\n"},
-		{"[backends.ggml]\nx = " + lists(20000), "test.toml:6:1: backends.ggml.x: it has lists or tables more than 32 deep\n"},
+		{"[backends.ggml]\nx = " + lists(95), "test.toml:6:1: backends.ggml.x: it has lists or tables more than 32 deep\n"},
+		{"[backends.ggml]\nx = " + lists(20000), "test.toml:6:103: it goes more than 100 tables or lists deep\n"},
 		{"[backends.ggml]\nx" + tables(33) + " = 1", "test.toml:6:67: backends.ggml.x: it has lists or tables more than 32 deep\n"},
 		{"[sweep]\nbackends.ggml" + tables(33) + " = [1]", ""},
 		{"[sweep]\nbackends.ggml" + tables(34) + " = [1]", ": it has more than 32 parts\n"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Pos is a place in a file, from 1; zero = not known.
@@ -37,7 +38,8 @@ func (p Problem) Error() string {
 	b.WriteString(p.Message)
 	if p.sourceLine != "" {
 		number := fmt.Sprint(p.Pos.Line)
-		fmt.Fprintf(&b, "\n  %s | %s\n  %s | %s^", number, p.sourceLine, strings.Repeat(" ", len(number)), caretIndent(p.sourceLine, p.Pos.Column))
+		line, column := excerpt(p.sourceLine, p.Pos.Column)
+		fmt.Fprintf(&b, "\n  %s | %s\n  %s | %s^", number, line, strings.Repeat(" ", len(number)), caretIndent(line, column))
 		if p.Hint != "" {
 			b.WriteString(" " + p.Hint)
 		}
@@ -45,6 +47,31 @@ func (p Problem) Error() string {
 		b.WriteString("; " + p.Hint)
 	}
 	return b.String()
+}
+
+// excerpt cuts a long line to what lies around a column, and moves the column
+// with it.
+func excerpt(line string, column int) (string, int) {
+	const most, before, cut = 160, 60, "..."
+	if len(line) <= most {
+		return line, column
+	}
+	start := max(0, min(column-1-before, len(line)-most))
+	for start > 0 && !utf8.RuneStart(line[start]) {
+		start--
+	}
+	end := min(len(line), start+most)
+	for end < len(line) && !utf8.RuneStart(line[end]) {
+		end++
+	}
+	text := line[start:end]
+	if start > 0 {
+		text, column = cut+text, column-start+len(cut)
+	}
+	if end < len(line) {
+		text += cut
+	}
+	return text, column
 }
 
 // caretIndent keeps tabs, so that the caret stands under its character.
@@ -65,9 +92,17 @@ func caretIndent(line string, column int) string {
 // Problems is all that is wrong, by line.
 type Problems []Problem
 
+// mostShown bounds how many problems are spelled out; a file with more is
+// rather the wrong file.
+const mostShown = 50
+
 func (p Problems) Error() string {
-	texts := make([]string, 0, len(p)+1)
-	for _, one := range p {
+	texts := make([]string, 0, min(len(p), mostShown)+2)
+	for i, one := range p {
+		if i == mostShown {
+			texts = append(texts, fmt.Sprintf("... and %d more", len(p)-i))
+			break
+		}
 		texts = append(texts, one.Error())
 	}
 	noun := "problems"
@@ -85,13 +120,15 @@ func (p Problems) sort() {
 
 // source is a file's text with the places of its keys.
 type source struct {
-	file  string
-	lines [][]byte
-	keys  map[string]Pos
+	file   string
+	lines  [][]byte
+	keys   map[string]Pos
+	inline map[string]bool // keys whose value is written as { ... }
 }
 
 func newSource(path string, text []byte) source {
-	return source{file: path, lines: bytes.Split(text, []byte("\n")), keys: scanKeys(text)}
+	scanned := scanKeys(text)
+	return source{file: path, lines: bytes.Split(text, []byte("\n")), keys: scanned.keys, inline: scanned.inline}
 }
 
 // problem makes a Problem about a key, at the key's place, at the first key in
@@ -121,6 +158,24 @@ func (s source) problem(key, message, hint string) Problem {
 	return p
 }
 
+// byName returns the places of the keys in each table of a section, by the
+// table's name and the key's path in it.
+func (s source) byName(section string) map[string]map[string]Pos {
+	all := map[string]map[string]Pos{}
+	for key, pos := range s.keys {
+		rest, inside := strings.CutPrefix(key, section+".")
+		name, path, deeper := strings.Cut(rest, ".")
+		if !inside || !deeper {
+			continue
+		}
+		if all[name] == nil {
+			all[name] = map[string]Pos{}
+		}
+		all[name][path] = pos
+	}
+	return all
+}
+
 func (s source) place(p Problem, pos Pos) Problem {
 	p.Pos = pos
 	if pos.Line >= 1 && pos.Line <= len(s.lines) {
@@ -130,8 +185,9 @@ func (s source) place(p Problem, pos Pos) Problem {
 }
 
 // ProblemAt makes a Problem about a key of the study, for findings that others
-// make: "backends.pytorch.dtype". A value that came from the sweep, a group or
-// an experiment is shown there.
+// make: "backends.pytorch.dtype", or "sweep.backends.pytorch.dtype" for a place
+// in the sweep. A key that only the sweep, a group or an experiment sets is
+// shown there. For a finding about one cell ProblemIn is more exact.
 func (s *Study) ProblemAt(key, message, hint string) Problem {
 	p := s.source.problem(key, message, hint)
 	if _, exact := s.source.keys[key]; exact {
@@ -144,6 +200,32 @@ func (s *Study) ProblemAt(key, message, hint string) Problem {
 		return s.source.place(Problem{File: p.File, Key: at, Message: message, Hint: hint}, s.source.keys[at])
 	}
 	return p
+}
+
+// ProblemIn is ProblemAt for a finding about one cell: a value that an axis, a
+// group or an experiment gave to this cell is shown there, even if the study
+// has another for the other cells.
+func (s *Study) ProblemIn(cell *Cell, key, message, hint string) Problem {
+	var tables []string
+	if cell.Experiment != "" {
+		tables = append(tables, "experiments."+cell.Experiment)
+	}
+	for _, axis := range cell.Axes {
+		if group, ok := strings.CutPrefix(axis.Key, "groups."); ok {
+			tables = append(tables, fmt.Sprintf("sweep.groups.%s.%v", group, axis.Value))
+		} else if axis.Key == key || isUnder(key, axis.Key) {
+			return s.ProblemAt("sweep."+axis.Key, message, hint)
+		}
+	}
+	for _, table := range tables {
+		// The key itself or, for a key inside of a value, that value's.
+		for at := key; strings.Contains(at, "."); at = at[:strings.LastIndexByte(at, '.')] {
+			if _, set := s.source.keys[table+"."+at]; set && (at == key || s.source.inline[table+"."+at]) {
+				return s.ProblemAt(table+"."+at, message, hint)
+			}
+		}
+	}
+	return s.ProblemAt(key, message, hint)
 }
 
 // first returns the key that comes first in the file among those that match.

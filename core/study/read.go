@@ -16,6 +16,9 @@ type reader struct {
 	src      source
 	problems Problems
 	given    map[string]bool // keys of studyFields that the file sets
+	// meant holds tables that a misspelt or misplaced key probably belongs to.
+	// What they lack is not reported: it would be the same mistake again.
+	meant map[string]bool
 }
 
 func (r *reader) fail(key, message, hint string) {
@@ -23,7 +26,7 @@ func (r *reader) fail(key, message, hint string) {
 }
 
 func (r *reader) read(tree map[string]any) {
-	r.given = map[string]bool{}
+	r.given, r.meant = map[string]bool{}, map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		value := tree[key]
 		switch key {
@@ -33,7 +36,9 @@ func (r *reader) read(tree map[string]any) {
 			r.instances(key, value, r.study.Sources)
 		case "sweep", "experiments":
 		default:
-			r.keys(key, value)
+			if !r.dotted(key, key) {
+				r.keys(key, value)
+			}
 		}
 	}
 	// The sweep is checked against all the rest, so it comes last.
@@ -72,17 +77,43 @@ func (r *reader) keys(key string, value any) {
 			return
 		}
 		for _, sub := range slices.Sorted(maps.Keys(table)) {
-			r.keys(key+"."+sub, table[sub])
+			if !r.dotted(key+"."+sub, sub) {
+				r.keys(key+"."+sub, table[sub])
+			}
 		}
-	case []map[string]any:
-		r.fail(key, "arrays of tables ([[...]]) are no part of the format", "give each a name: ["+key+".NAME]")
 	default:
 		if isTableName(key) {
-			r.fail(key, "expected a table, found "+describe(value), "")
+			r.noTable(key, "a table", value)
 			return
 		}
 		r.unknown(key)
 	}
+}
+
+// dotted refuses a part of a key that has a dot in it, which only quotes can
+// do: "model.id" would look like id in [model], and is not.
+func (r *reader) dotted(at, part string) bool {
+	if !strings.Contains(part, ".") {
+		return false
+	}
+	hint := "write it without the quotes"
+	if strings.Contains(at, "backends.") {
+		hint = "a parameter of such a name can be set in [backends.INSTANCE], and not varied"
+	}
+	r.fail(at, fmt.Sprintf("the quotes make %q one name with a dot in it", part), hint)
+	return true
+}
+
+// noTable reports a value where tables belong.
+func (r *reader) noTable(at, want string, value any) {
+	hint := ""
+	if _, array := value.([]map[string]any); array {
+		hint = "arrays of tables are no part of the format: write [" + at + "] once"
+		if slices.Contains([]string{"backends", "sources", "experiments"}, at) {
+			hint = "arrays of tables are no part of the format: name each, [" + at + ".NAME]"
+		}
+	}
+	r.fail(at, "expected "+want+", found "+describe(value), hint)
 }
 
 func isTableName(key string) bool {
@@ -98,13 +129,17 @@ func (r *reader) unknown(key string) {
 	}
 	var here []string
 	elsewhere := ""
+	r.meant[table] = true
 	for _, f := range studyFields {
 		dot := strings.LastIndexByte(f.key, '.')
 		switch {
 		case dot < 0 && table == "", dot >= 0 && f.key[:dot] == table:
 			here = append(here, f.key[dot+1:])
+		case f.key == last:
+			elsewhere = "above the first table"
 		case f.key[dot+1:] == last:
-			elsewhere = f.key[:max(dot, 0)]
+			elsewhere = "under [" + f.key[:dot] + "]"
+			r.meant[f.key[:dot]] = true
 		}
 	}
 	if table == "" {
@@ -113,8 +148,9 @@ func (r *reader) unknown(key string) {
 	hint := ""
 	if near := sdk.Nearest(last, here); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
+		r.meant[join(table, near)] = true
 	} else if elsewhere != "" {
-		hint = fmt.Sprintf("it belongs under [%s]", elsewhere)
+		hint = "it belongs " + elsewhere
 	} else {
 		slices.Sort(here)
 		hint = "known here: " + strings.Join(here, ", ")
@@ -128,21 +164,22 @@ var instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 func (r *reader) instances(section string, value any, into map[string]Instance) {
 	tables, ok := value.(map[string]any)
 	if !ok {
-		r.fail(section, "expected tables ["+section+".NAME], found "+describe(value), "")
+		r.noTable(section, "tables ["+section+".NAME]", value)
 		return
 	}
+	places := r.src.byName(section)
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		key := section + "." + name
 		table, ok := tables[name].(map[string]any)
 		if !ok {
-			r.fail(key, "expected a table, found "+describe(tables[name]), fmt.Sprintf("write [%s]", key))
+			r.noTable(key, "a table", tables[name])
 			continue
 		}
 		if !instanceName.MatchString(name) {
 			r.fail(key, "a name has lower-case letters, digits, - and _", "")
 			continue
 		}
-		instance := Instance{Name: name, Plugin: name, Parameters: map[string]any{}}
+		instance := Instance{Name: name, Plugin: name, Parameters: map[string]any{}, Pos: places[name]}
 		for _, parameter := range slices.Sorted(maps.Keys(table)) {
 			at := key + "." + parameter
 			switch parameter {
@@ -180,7 +217,7 @@ func (r *reader) parameter(at, key string, value any, into map[string]any) {
 func normalize(value any) (any, error) {
 	switch x := value.(type) {
 	case []map[string]any:
-		return nil, fmt.Errorf("arrays of tables ([[...]]) are no part of the format; use named tables")
+		return nil, fmt.Errorf("arrays of tables ([[...]]) are no part of the format; use named tables, or a list of inline ones")
 	case map[string]any, []any, string, bool, int64, float64:
 		if deeper(x, mostDepth) {
 			return nil, fmt.Errorf("it has lists or tables more than %d deep", mostDepth)
@@ -216,7 +253,7 @@ func deeper(value any, depth int) bool {
 func (r *reader) sweep(value any) {
 	table, ok := value.(map[string]any)
 	if !ok {
-		r.fail("sweep", "expected a table, found "+describe(value), "")
+		r.noTable("sweep", "a table", value)
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -224,7 +261,13 @@ func (r *reader) sweep(value any) {
 			r.groups(table[key])
 			continue
 		}
+		if r.dotted("sweep."+key, key) {
+			continue
+		}
 		r.axes(key, table[key])
+	}
+	if n := len(r.study.Sweep.Axes) + len(r.study.Sweep.Groups); n > mostAxes {
+		r.fail("sweep", fmt.Sprintf("it has %d axes and groups, more than %d", n, mostAxes), "split the study")
 	}
 	// A swept backend comes first: the other axes depend on it.
 	slices.SortStableFunc(r.study.Sweep.Axes, func(a, b AxisSpec) int {
@@ -244,7 +287,9 @@ func (r *reader) axes(key string, value any) {
 	switch x := value.(type) {
 	case map[string]any:
 		for _, sub := range slices.Sorted(maps.Keys(x)) {
-			r.axes(key+"."+sub, x[sub])
+			if !r.dotted(at+"."+sub, sub) {
+				r.axes(key+"."+sub, x[sub])
+			}
 		}
 	case []any:
 		if len(x) == 0 {
@@ -252,15 +297,18 @@ func (r *reader) axes(key string, value any) {
 			return
 		}
 		axis := AxisSpec{Key: key}
+		seen := map[string]bool{}
 		for _, v := range x {
 			normal := r.settable(at, key, v)
 			if normal == nil {
 				return
 			}
-			if slices.ContainsFunc(axis.Values, func(seen any) bool { return canonicalText(seen) == canonicalText(normal) }) {
-				r.fail(at, fmt.Sprintf("%v comes twice", v), "remove one of them")
+			text := canonicalText(normal)
+			if seen[text] {
+				r.fail(at, shorten(fmt.Sprint(v))+" comes twice", "remove one of them")
 				return
 			}
+			seen[text] = true
 			axis.Values = append(axis.Values, normal)
 		}
 		r.study.Sweep.Axes = append(r.study.Sweep.Axes, axis)
@@ -291,6 +339,10 @@ func (r *reader) settable(at, key string, value any) any {
 			r.fail(at, fmt.Sprintf("there is no [backends.%s]", name), r.nearestBackend(name))
 			return nil
 		}
+		if outer := crossed(r.study.Backends[name].Parameters, parameter); outer != "" {
+			r.fail(at, fmt.Sprintf("it lies in %s, which [backends.%s] gives a value that is no table", outer, name), "vary "+outer+", or make it a table")
+			return nil
+		}
 		return normal
 	}
 	if key == "backend" && normal == "" {
@@ -315,6 +367,23 @@ func (r *reader) settable(at, key string, value any) any {
 		return nil
 	}
 	return normal
+}
+
+// crossed names the part of a path at which a table holds a plain value.
+func crossed(table map[string]any, path string) string {
+	head, rest, nested := strings.Cut(path, ".")
+	inner, set := table[head]
+	if !nested || !set {
+		return ""
+	}
+	next := asMap(inner)
+	if next == nil {
+		return head
+	}
+	if deeper := crossed(next, rest); deeper != "" {
+		return join(head, deeper)
+	}
+	return ""
 }
 
 func (r *reader) nearestBackend(name string) string {
@@ -348,11 +417,14 @@ func (r *reader) nearestSweepKey(key string) string {
 func (r *reader) groups(value any) {
 	tables, ok := value.(map[string]any)
 	if !ok {
-		r.fail("sweep.groups", "expected tables [sweep.groups.GROUP.ALTERNATIVE], found "+describe(value), "")
+		r.noTable("sweep.groups", "tables [sweep.groups.GROUP.ALTERNATIVE]", value)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		at := "sweep.groups." + name
+		if r.dotted(at, name) {
+			continue
+		}
 		alternatives, ok := tables[name].(map[string]any)
 		if !ok || len(alternatives) == 0 {
 			r.fail(at, "expected one table for each alternative", fmt.Sprintf("write [%s.none]", at))
@@ -360,9 +432,12 @@ func (r *reader) groups(value any) {
 		}
 		group := Group{Name: name}
 		for _, alternative := range slices.Sorted(maps.Keys(alternatives)) {
+			if r.dotted(at+"."+alternative, alternative) {
+				continue
+			}
 			settings, ok := alternatives[alternative].(map[string]any)
 			if !ok {
-				r.fail(at+"."+alternative, "expected a table, found "+describe(alternatives[alternative]), "")
+				r.noTable(at+"."+alternative, "a table", alternatives[alternative])
 				continue
 			}
 			next := Alternative{Name: alternative, Settings: r.settings(at+"."+alternative, "", settings)}
@@ -380,14 +455,24 @@ func (r *reader) groups(value any) {
 	}
 }
 
-// settings reads a table of keys and values, at any depth.
+// settings reads a table of keys and values, at any depth. As everywhere in a
+// study, a path sets the one key that it names and leaves its neighbours as
+// they are: nested.a = 1 is about a; nested = { a = 1 } is about nested.
 func (r *reader) settings(at, prefix string, table map[string]any) []Setting {
 	var list []Setting
 	for _, sub := range slices.Sorted(maps.Keys(table)) {
 		key := join(prefix, sub)
+		if r.dotted(at+"."+key, sub) {
+			continue
+		}
 		nested, isTable := table[sub].(map[string]any)
 		_, isField := findField(studyFields, key)
-		if isTable && !isField && strings.Count(key, ".") < 2 {
+		parameter := strings.Count(key, ".") >= 2 && isUnder(key, "backends")
+		if isTable && !isField && !(parameter && r.src.inline[at+"."+key]) {
+			if parameter && len(nested) == 0 {
+				r.fail(at+"."+key, "the table is empty and sets nothing", "write "+sub+" = {} for an empty one, or remove it")
+				continue
+			}
 			list = append(list, r.settings(at, key, nested)...)
 			continue
 		}
@@ -401,14 +486,17 @@ func (r *reader) settings(at, prefix string, table map[string]any) []Setting {
 func (r *reader) experiments(value any) {
 	tables, ok := value.(map[string]any)
 	if !ok {
-		r.fail("experiments", "expected tables [experiments.NAME], found "+describe(value), "")
+		r.noTable("experiments", "tables [experiments.NAME]", value)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		at := "experiments." + name
+		if r.dotted(at, name) {
+			continue
+		}
 		table, ok := tables[name].(map[string]any)
 		if !ok {
-			r.fail(at, "expected a table, found "+describe(tables[name]), "")
+			r.noTable(at, "a table", tables[name])
 			continue
 		}
 		r.study.Experiments = append(r.study.Experiments, Experiment{Name: name, Settings: r.settings(at, "", table)})

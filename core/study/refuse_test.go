@@ -34,7 +34,7 @@ func TestRefused(t *testing.T) {
 		{"name = \"n\"\nmodel.id = \"m\"\n[experiments.a]\n[experiments.b]\nbackend = \"x\"", "3:14: experiments.a: it names no backend and the study has none"},
 		{"name = \"n\"\nbackend = \"b\"\n[experiments.a]\nmodel.id = \"\"", "4:7: experiments.a.model.id: id or path is missing"},
 		{head + "[experiments.a]\nbackend = \"\"", "6:1: experiments.a.backend: a backend's name is empty"},
-		{head + "[sweep]\nload.mode = [\"batch\", \"closed\"]", "load.concurrency: it is missing and mode \"closed\" needs it"},
+		{head + "[sweep]\nload.mode = [\"batch\", \"closed\"]", "6:6: load.concurrency: it is missing and mode \"closed\" needs it"},
 	} {
 		_, err := Parse("x.toml", []byte(test.text))
 		if err == nil {

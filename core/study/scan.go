@@ -5,13 +5,21 @@ import (
 	"strings"
 )
 
-// scanKeys finds the place of every key of a TOML text that is known to be
-// well formed: the first character of its last part. Tables count as keys.
-// Text that is not well formed gives some places or none, and never fails.
-func scanKeys(text []byte) map[string]Pos {
-	s := &scanner{text: text, line: 1, column: 1, keys: map[string]Pos{}}
+// The TOML parser's memory grows with the square of how deep a text goes and
+// of how long its keys are: half a megabyte of dots takes all of a machine's.
+// So the scanner looks at a text first, and stops where it goes too far.
+const (
+	mostNesting  = 100  // tables, lists and parts of a key in one another
+	mostKeyBytes = 1000 // a key with the tables that it lies in
+)
+
+// scanKeys finds the place of every key of a TOML text that is well formed:
+// the first character of its last part. Tables count as keys. Text that is not
+// well formed gives some places or none, and never fails.
+func scanKeys(text []byte) *scanner {
+	s := &scanner{text: text, line: 1, column: 1, keys: map[string]Pos{}, inline: map[string]bool{}}
 	s.document()
-	return s.keys
+	return s
 }
 
 type scanner struct {
@@ -19,6 +27,25 @@ type scanner struct {
 	at           int
 	line, column int
 	keys         map[string]Pos
+	inline       map[string]bool // keys whose value is written as { ... }
+	// excess says what goes too far, if anything does, and excessAt where;
+	// nothing behind it was scanned.
+	excess   string
+	excessAt Pos
+}
+
+// tooFar ends the scan if what lies at pos goes beyond the bounds.
+func (s *scanner) tooFar(pos Pos, nesting, keyBytes int) bool {
+	switch {
+	case nesting > mostNesting:
+		s.excess = "it goes more than " + strconv.Itoa(mostNesting) + " tables or lists deep"
+	case keyBytes > mostKeyBytes:
+		s.excess = "a key has more than " + strconv.Itoa(mostKeyBytes) + " bytes"
+	default:
+		return false
+	}
+	s.at, s.excessAt = len(s.text), pos
+	return true
 }
 
 func (s *scanner) done() bool { return s.at >= len(s.text) }
@@ -50,7 +77,7 @@ func (s *scanner) has(prefix string) bool {
 
 // document reads tables and assignments.
 func (s *scanner) document() {
-	prefix := ""
+	prefix, depth := "", 0
 	for !s.done() {
 		s.blank(true)
 		switch {
@@ -61,19 +88,19 @@ func (s *scanner) document() {
 				s.next()
 			}
 			s.blank(false)
-			path, pos, _ := s.keyPath()
-			prefix = path
+			path, pos, parts := s.keyPath("", 0)
+			prefix, depth = path, parts
 			s.record(prefix, pos)
 			s.restOfLine()
 		default:
-			s.assignment(prefix)
+			s.assignment(prefix, depth)
 			s.restOfLine()
 		}
 	}
 }
 
 func (s *scanner) record(path string, pos Pos) {
-	if path == "" {
+	if path == "" || s.excess != "" {
 		return
 	}
 	if _, known := s.keys[path]; !known {
@@ -81,14 +108,14 @@ func (s *scanner) record(path string, pos Pos) {
 	}
 }
 
-// assignment reads `key = value` and the keys inside the value.
-func (s *scanner) assignment(prefix string) {
-	path, pos, ok := s.keyPath()
-	if !ok {
+// assignment reads `key = value` and the keys inside the value, depth levels
+// down.
+func (s *scanner) assignment(prefix string, depth int) {
+	full, pos, parts := s.keyPath(prefix, depth)
+	if parts == 0 {
 		s.next() // not well formed: get on
 		return
 	}
-	full := join(prefix, path)
 	s.record(full, pos)
 	s.blank(false)
 	if s.peek() != '=' {
@@ -96,7 +123,10 @@ func (s *scanner) assignment(prefix string) {
 	}
 	s.next()
 	s.blank(false)
-	s.value(full)
+	if s.peek() == '{' {
+		s.inline[full] = true
+	}
+	s.value(full, depth+parts)
 }
 
 func join(prefix, path string) string {
@@ -106,22 +136,25 @@ func join(prefix, path string) string {
 	return prefix + "." + path
 }
 
-// keyPath reads a dotted key and returns the place of its last part; false
-// where there is no key.
-func (s *scanner) keyPath() (string, Pos, bool) {
-	path, pos := "", Pos{s.line, s.column}
+// keyPath reads a dotted key and returns it behind prefix, with the place of
+// its last part and the number of its parts, 0 where there is no key.
+func (s *scanner) keyPath(prefix string, depth int) (string, Pos, int) {
+	path, pos := prefix, Pos{s.line, s.column}
 	for parts := 0; ; parts++ {
 		s.blank(false)
 		start := Pos{s.line, s.column}
 		part, ok := s.keyPart()
 		if !ok {
-			return path, pos, parts > 0
+			return path, pos, parts
 		}
 		pos = start
+		if s.tooFar(pos, depth+parts+1, len(path)+1+len(part)) {
+			return path, pos, parts
+		}
 		path = join(path, part)
 		s.blank(false)
 		if s.peek() != '.' {
-			return path, pos, true
+			return path, pos, parts + 1
 		}
 		s.next()
 	}
@@ -186,7 +219,10 @@ func (s *scanner) quoted() {
 }
 
 // value skips a value and records the keys of inline tables in it.
-func (s *scanner) value(path string) {
+func (s *scanner) value(path string, depth int) {
+	if s.tooFar(Pos{s.line, s.column}, depth, 0) {
+		return
+	}
 	switch s.peek() {
 	case '"', '\'':
 		s.quoted()
@@ -203,7 +239,7 @@ func (s *scanner) value(path string) {
 				continue
 			}
 			before := s.at
-			s.value(path)
+			s.value(path, depth+1)
 			if s.at == before {
 				s.next()
 			}
@@ -221,7 +257,7 @@ func (s *scanner) value(path string) {
 				continue
 			}
 			before := s.at
-			s.assignment(path)
+			s.assignment(path, depth)
 			if s.at == before {
 				s.next()
 			}

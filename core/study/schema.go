@@ -3,6 +3,7 @@ package study
 import (
 	_ "embed"
 	"encoding/json"
+	"reflect"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ func Example() []byte { return example }
 // Schema returns the JSON schema of study files, in the draft that editors'
 // TOML support understands (draft 4).
 func Schema() []byte {
-	root := object(false)
+	root, base := object(false), defaults()
 	properties := root["properties"].(map[string]any)
 	for _, f := range studyFields {
 		if f.unused != "" {
@@ -31,10 +32,15 @@ func Schema() []byte {
 			}
 			at = table["properties"].(map[string]any)
 		}
-		at[parts[len(parts)-1]] = f.schema()
+		leaf := f.schema()
+		// The profile gives the times of the protocol, which are 0 here.
+		if value := reflect.ValueOf(f.at(base)).Elem(); !value.IsZero() {
+			leaf["default"] = value.Interface()
+		}
+		at[parts[len(parts)-1]] = leaf
 	}
-	properties["backends"] = map[string]any{"type": "object", "additionalProperties": object(true), "description": "Instances of backends: a plugin's name, or another name with `plugin`."}
-	properties["sources"] = map[string]any{"type": "object", "additionalProperties": object(true), "description": "Instances of energy sources."}
+	properties["backends"] = map[string]any{"type": "object", "additionalProperties": instance(), "description": "Instances of backends: a plugin's name, or another name with `plugin`."}
+	properties["sources"] = map[string]any{"type": "object", "additionalProperties": instance(), "description": "Instances of energy sources."}
 	properties["sweep"] = map[string]any{"type": "object", "description": "Each key is the path of the key that it varies, with a list of values; groups hold named alternatives."}
 	properties["experiments"] = map[string]any{"type": "object", "additionalProperties": object(true), "description": "Explicit cells beside the sweep."}
 	root["$schema"] = "http://json-schema.org/draft-04/schema#"
@@ -45,6 +51,16 @@ func Schema() []byte {
 		panic("study: the schema does not encode: " + err.Error())
 	}
 	return append(text, '\n')
+}
+
+// instance is the schema of [backends.NAME] and [sources.NAME].
+func instance() map[string]any {
+	table := object(true)
+	table["properties"] = map[string]any{
+		"plugin":  map[string]any{"type": "string", "description": "Name of the plugin, if it is not the instance's."},
+		"version": map[string]any{"type": "string", "description": "Versions of the plugin that will do, such as \">=1.0, <2\"."},
+	}
+	return table
 }
 
 func object(open bool) map[string]any {

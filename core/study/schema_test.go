@@ -2,6 +2,7 @@ package study
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,11 @@ func TestSchema(t *testing.T) {
 		}
 		if leaf["description"] != f.doc || f.doc == "" {
 			t.Errorf("%s: description %q", f.key, leaf["description"])
+		}
+		if value := reflect.ValueOf(f.at(defaults())).Elem(); value.IsZero() == (leaf["default"] != nil) {
+			t.Errorf("%s: default %v in the schema, %v in reading", f.key, leaf["default"], value)
+		} else if text := canonicalText(leaf["default"]); !value.IsZero() && text != canonicalText(value.Interface()) {
+			t.Errorf("%s: default %s in the schema, %v in reading", f.key, text, value)
 		}
 		if enum, _ := leaf["enum"].([]any); len(enum) != len(f.enum) {
 			t.Errorf("%s: enum %v, want %v", f.key, enum, f.enum)
@@ -68,6 +74,8 @@ func checkDraft4(t *testing.T, at string, schema map[string]any) {
 		switch keyword {
 		case "$schema", "title", "description":
 			_, ok = value.(string)
+		case "default":
+			ok = value != nil
 		case "type":
 			name, _ := value.(string)
 			ok = slices.Contains([]string{"string", "integer", "number", "array", "object"}, name)

@@ -81,6 +81,9 @@ type Instance struct {
 	// Parameters are the plugin's own keys: bool, int64, float64, string,
 	// []any, map[string]any.
 	Parameters map[string]any
+	// Pos is where the keys of the table stand in the file, by their paths in
+	// it: "plugin", "nested.key". Study.ProblemAt uses these places.
+	Pos map[string]Pos
 }
 
 // Sweep is what varies.

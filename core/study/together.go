@@ -7,58 +7,76 @@ import (
 )
 
 // together checks keys that depend on one another, in every cell: a sweep may
-// change the mode.
+// change the mode. A table that has a problem of its own is left out, since
+// what it lacks or has too much may be that same mistake.
 func (r *reader) together() {
-	if len(r.problems) > 0 {
-		return
-	}
 	r.conflicts()
-	r.unconcerned()
-	if len(r.problems) > 0 {
-		return
+	if !r.troubled("backend") {
+		r.unconcerned()
+	}
+	faulty := len(r.problems) > 0
+	checkLoad, checkModel, checkWorkload := !r.troubled("load"), !r.troubled("model"), !r.troubled("workload")
+	said := map[string]bool{}
+	say := func(p Problem) {
+		if once := fmt.Sprint(p.Key, p.Pos); !said[once] {
+			said[once] = true
+			r.problems = append(r.problems, p)
+		}
 	}
 	for cell, err := range r.study.Cells() {
 		if err != nil {
-			r.problems = append(r.problems, asProblems(err)...)
+			// In a faulty study cells may be equal, or have no backend, just
+			// because something was left out above.
+			if !faulty {
+				r.problems = append(r.problems, asProblems(err)...)
+			}
 			return
 		}
-		r.loadKeys(cell)
-		if cell.Model.ID == "" && cell.Model.Path == "" {
-			r.failAt("model.id", "id or path is missing", "write id = \"...\" or path = \"...\" under [model]")
+		if checkLoad {
+			r.loadKeys(cell, say)
 		}
-		if cell.Workload.SharedPrefixTokens >= cell.Workload.InputTokens {
-			r.failAt("workload.shared_prefix_tokens", fmt.Sprintf("%d: expected less than input_tokens = %d", cell.Workload.SharedPrefixTokens, cell.Workload.InputTokens), "make the prefix shorter or the prompts longer")
+		if checkModel && cell.Model.ID == "" && cell.Model.Path == "" {
+			say(r.study.ProblemIn(cell, "model.id", "id or path is missing", "write id = \"...\" or path = \"...\" under [model]"))
 		}
-		if len(r.problems) > 0 {
-			return
+		if w := cell.Workload; checkWorkload && w.SharedPrefixTokens >= w.InputTokens {
+			say(r.study.ProblemIn(cell, "workload.shared_prefix_tokens",
+				fmt.Sprintf("%d: expected less than input_tokens = %d", w.SharedPrefixTokens, w.InputTokens), "make the prefix shorter or the prompts longer"))
 		}
 	}
 }
 
+// troubled tells whether a problem was found about a table, be it in the
+// sweep, a group or an experiment, or about a key that was meant for it.
+func (r *reader) troubled(table string) bool {
+	return r.meant[table] || slices.ContainsFunc(r.problems, func(p Problem) bool {
+		return strings.Contains("."+p.Key+".", "."+table+".")
+	})
+}
+
 // loadKeys checks that the load's keys fit its mode.
-func (r *reader) loadKeys(cell *Cell) {
+func (r *reader) loadKeys(cell *Cell, say func(Problem)) {
 	l := cell.Load
 	needs := map[string][]string{
 		"closed": {"concurrency"}, "constant": {"rate"}, "poisson": {"rate"}, "gamma": {"rate", "burstiness"},
 	}[l.Mode]
-	for key, set := range map[string]bool{"concurrency": l.Concurrency != 0, "rate": l.Rate != 0, "burstiness": l.Burstiness != 0} {
-		needed := slices.Contains(needs, key)
+	for _, one := range []struct {
+		key string
+		set bool
+	}{{"concurrency", l.Concurrency != 0}, {"rate", l.Rate != 0}, {"burstiness", l.Burstiness != 0}} {
+		needed := slices.Contains(needs, one.key)
 		switch {
-		case needed && !set:
-			r.failAt("load."+key, fmt.Sprintf("it is missing and mode %q needs it", l.Mode), "add it")
-		case set && !needed:
-			r.failAt("load."+key, fmt.Sprintf("mode %q does not use it", l.Mode), "remove it")
+		case needed && !one.set:
+			// Nothing is at the key itself: the mode is what asks for it.
+			p := r.study.ProblemIn(cell, "load.mode", fmt.Sprintf("it is missing and mode %q needs it", l.Mode), "add it")
+			p.Key = "load." + one.key
+			say(p)
+		case one.set && !needed:
+			say(r.study.ProblemIn(cell, "load."+one.key, fmt.Sprintf("mode %q does not use it", l.Mode), "remove it"))
 		}
 	}
 	if l.Mode != "batch" && l.Mode != "closed" {
-		r.failAt("load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), `write "batch" or "closed"`)
+		say(r.study.ProblemIn(cell, "load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), `write "batch" or "closed"`))
 	}
-}
-
-// failAt is fail for a value that the sweep, a group or an experiment may have
-// given: the place shown is there.
-func (r *reader) failAt(key, message, hint string) {
-	r.problems = append(r.problems, r.study.ProblemAt(key, message, hint))
 }
 
 // conflicts refuses a key that two axes or groups set: one of them would win
