@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/llenergymeasure/llem/sdk"
 	"pgregory.net/rapid"
 )
 
@@ -77,6 +78,51 @@ backends.ggml.c = 5
 	}
 	if experiment.Load != (LoadSpec{Mode: "closed", Concurrency: 7}) || experiment.Experiment != "e" || experiment.Workload.Requests != 64 {
 		t.Errorf("%+v", experiment)
+	}
+}
+
+// TestNestedSettings: a path sets the one key that it names, in an axis, a
+// group and an experiment alike; a table written in braces is a value.
+func TestNestedSettings(t *testing.T) {
+	const base = head + "[backends.ggml]\nn.a = 1\nn.b.c = 2\n"
+	whole := sdk.Table{"a": int64(1), "b": sdk.Table{"c": int64(2)}}
+	inner := sdk.Table{"a": int64(1), "b": sdk.Table{"c": int64(2), "d": int64(5)}}
+	for _, test := range []struct {
+		text string
+		want sdk.Table
+	}{
+		{"", whole},
+		{"[sweep]\nbackends.ggml.n.b.d = [5]\n", inner},
+		{"[sweep.groups.g.x]\nbackends.ggml.n.b.d = 5\n", inner},
+		{"[sweep.groups.g.x.backends.ggml.n.b]\nd = 5\n", inner},
+		{"[experiments.e]\nbackends.ggml.n.b.d = 5\n", inner},
+		{"[experiments]\ne = { backends.ggml.n.b.d = 5 }\n", inner},
+		{"[experiments.e]\nbackends = { ggml = { n.b.d = 5 } }\n", inner},
+		{"[experiments.e]\nbackends.ggml.n = { b = { d = 5 } }\n", sdk.Table{"b": sdk.Table{"d": int64(5)}}},
+		{"[experiments.e]\nbackends.ggml.n.b = {}\n", sdk.Table{"a": int64(1), "b": sdk.Table{}}},
+		{"[sweep]\nbackends.ggml.n = [{ b = 1 }]\n", sdk.Table{"b": int64(1)}},
+	} {
+		cells := expand(t, base+test.text)
+		if diff := cmp.Diff(any(test.want), cells[0].Parameters["n"]); diff != "" || len(cells) != 1 {
+			t.Errorf("%s%d cells (-want +got):\n%s", test.text, len(cells), diff)
+		}
+	}
+}
+
+func TestTooManyAxes(t *testing.T) {
+	sweep := func(n int) string {
+		text := head + "[sweep]\n"
+		for i := range n {
+			text += fmt.Sprintf("backends.ggml.a%d = [1]\n", i)
+		}
+		return text
+	}
+	if cells := expand(t, sweep(mostAxes)); len(cells) != 1 || len(cells[0].Parameters) != mostAxes {
+		t.Errorf("cells %v", labels(cells))
+	}
+	_, err := Parse("test.toml", []byte(sweep(mostAxes+1)))
+	if want := "test.toml:5:2: sweep: it has 101 axes and groups, more than 100\n"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

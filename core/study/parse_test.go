@@ -2,10 +2,12 @@ package study
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/llenergymeasure/llem/sdk"
@@ -251,6 +253,97 @@ backends.ggml.c = 1
 	}
 }
 
+// TestProblemIn shows a value of one cell where that cell has it from.
+func TestProblemIn(t *testing.T) {
+	s := parse(t, `name = "n"
+backend = "ggml"
+model.id = "m"
+[backends.ggml]
+a = 1
+b = 0
+n = { k = 1 }
+[sweep]
+backends.ggml.b = [1, 2]
+[sweep.groups.g.none]
+[sweep.groups.g.x]
+backends.ggml.a = 5
+backends.ggml.n = { k = 2 }
+[experiments.e]
+backends.ggml.b = 3
+`)
+	cells, err := Expand(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byLabel := map[string]*Cell{}
+	for i := range cells {
+		byLabel[cells[i].Label] = &cells[i]
+	}
+	for _, test := range []struct{ label, key, want string }{
+		{"b=1 g=none", "backends.ggml.a", "test.toml:5:1: backends.ggml.a"},
+		{"b=1 g=none", "backends.ggml.b", "test.toml:9:15: sweep.backends.ggml.b"},
+		{"b=2 g=x", "backends.ggml.a", "test.toml:12:15: sweep.groups.g.x.backends.ggml.a"},
+		{"b=2 g=none", "backends.ggml.n.k", "test.toml:7:7: backends.ggml.n.k"},
+		{"b=2 g=x", "backends.ggml.n.k", "test.toml:13:21: sweep.groups.g.x.backends.ggml.n.k"},
+		{"b=2 g=x", "backends.ggml.n.z", "test.toml:13:15: sweep.groups.g.x.backends.ggml.n"},
+		{"e", "backends.ggml.a", "test.toml:5:1: backends.ggml.a"},
+		{"e", "backends.ggml.b", "test.toml:15:15: experiments.e.backends.ggml.b"},
+		{"e", "backends.ggml.z", "test.toml:4:11: backends.ggml.z"},
+	} {
+		got, _, _ := strings.Cut(s.ProblemIn(byLabel[test.label], test.key, "bad", "").Error(), ": bad")
+		if got != test.want {
+			t.Errorf("%s of %s: %s, want %s", test.key, test.label, got, test.want)
+		}
+	}
+}
+
+// TestManyProblems bounds what a wrong file prints.
+func TestManyProblems(t *testing.T) {
+	text := head
+	for i := range 60 {
+		text += fmt.Sprintf("strange%d = 1\n", i)
+	}
+	_, err := Parse("test.toml", []byte(text))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 60 {
+		t.Fatalf("%v", err)
+	}
+	if want := "\n... and 10 more\n60 problems, nothing was started."; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got\n%s\nwant the end %s", err, want)
+	}
+}
+
+// TestExcerpt keeps the caret under its character in a line that was cut.
+func TestExcerpt(t *testing.T) {
+	long := strings.Repeat("é", 500) + "X" + strings.Repeat("z", 500)
+	for _, line := range []string{long, strings.Repeat("a", 1000) + "X", "X" + strings.Repeat("a", 1000), "  X"} {
+		column := strings.IndexByte(line, 'X') + 1
+		text, at := excerpt(line, column)
+		if text[at-1] != 'X' || len(text) > 170 || !utf8.ValidString(text) {
+			t.Errorf("column %d of %.20s... became %d of %q", column, line, at, text)
+		}
+	}
+}
+
+// TestHostileTexts: texts that would take the TOML parser gigabytes are
+// refused before it sees them.
+func TestHostileTexts(t *testing.T) {
+	const n = 100_000
+	for name, text := range map[string]string{
+		"dots":        "a" + strings.Repeat(".a", n) + " = 1",
+		"table":       "[a" + strings.Repeat(".a", n) + "]",
+		"lists":       "a = " + strings.Repeat("[", n),
+		"braces":      "a = " + strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n),
+		"long names":  strings.Repeat("["+strings.Repeat("a", 2*n)+"]\n", 2),
+		"many tables": "[" + strings.Repeat("a.", 60) + "b]\nc" + strings.Repeat(".c", 60) + " = 1",
+	} {
+		_, err := Parse("test.toml", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), "more than 100") {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+}
+
 func TestParseWithoutPath(t *testing.T) {
 	_, err := Parse("", []byte("name = 1"))
 	var problems Problems
@@ -260,7 +353,7 @@ func TestParseWithoutPath(t *testing.T) {
 }
 
 // FuzzParse checks that no text makes reading panic, and that a good study
-// reads again to the same cells.
+// reads again to the same study and cells.
 func FuzzParse(f *testing.F) {
 	f.Add(string(example))
 	f.Add(plain)
@@ -285,6 +378,13 @@ func FuzzParse(f *testing.F) {
 		cells, err := Expand(s)
 		if err != nil || len(cells) == 0 {
 			t.Fatalf("a checked study has %d cells, %v", len(cells), err)
+		}
+		again, err := Parse("fuzz.toml", s.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s, again, cmp.AllowUnexported(Study{}, source{})); diff != "" {
+			t.Errorf("read again (-first +second):\n%s", diff)
 		}
 		if diff := cmp.Diff(cells, expand(t, string(s.Text))); diff != "" {
 			t.Errorf("read again (-first +second):\n%s", diff)

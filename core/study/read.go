@@ -440,10 +440,14 @@ func (r *reader) groups(value any) {
 				r.noTable(at+"."+alternative, "a table", alternatives[alternative])
 				continue
 			}
+			before := len(r.problems)
 			next := Alternative{Name: alternative, Settings: r.settings(at+"."+alternative, "", settings)}
 			if slices.ContainsFunc(next.Settings, func(s Setting) bool { return s.Key == "backend" }) {
 				r.fail(at+"."+alternative+".backend", "a group cannot vary the backend", "write sweep.backend = [...]")
 				continue
+			}
+			if len(r.problems) > before {
+				continue // what is left of it may look like another one
 			}
 			if i := slices.IndexFunc(group.Alternatives, func(a Alternative) bool { return sameSettings(a.Settings, next.Settings) }); i >= 0 {
 				r.fail(at+"."+alternative, fmt.Sprintf("it sets the same as %q", group.Alternatives[i].Name), "remove one of them")
