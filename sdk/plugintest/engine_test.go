@@ -1,0 +1,169 @@
+package plugintest_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// engine is a backend whose tokens take no time and whose requests take half
+// a millisecond. Its mode names the one rule that it breaks.
+type engine struct {
+	mode   string
+	tokens atomic.Int64
+	reads  atomic.Int64
+	runs   atomic.Int64
+}
+
+func (e *engine) Describe() sdk.Description {
+	threads := sdk.Int("threads").Or(2).Between(1, 64).Doc("Worker threads.")
+	d := sdk.Description{
+		Name: "good", Version: "1.2.3-rc.1", Doc: "A small backend.",
+		Parameters: []sdk.Parameter{
+			threads, sdk.Text("kv_type").OneOf("f16", "q8").Doc("Type of the cache."),
+			sdk.Text("token").Hidden().Doc("Key of the model hub."),
+			sdk.Nested("deep", sdk.Float("share").Or(0.5).Between(0, 1).Doc("Share of memory.")).Doc("A table."),
+		},
+		Abilities: sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}, Edge: sdk.EdgeQuiesced, MaxCancelMs: 300},
+	}
+	switch e.mode {
+	case "name":
+		d.Name = "Bad Name"
+	case "version":
+		d.Version = "v1"
+	case "default outside its bounds":
+		d.Parameters[0].Default = 65
+	case "reserved key":
+		d.Parameters = append(d.Parameters, sdk.Text("plugin").Doc("Taken."))
+	case "key twice":
+		d.Parameters = append(d.Parameters, threads)
+	case "no doc":
+		d.Parameters[1].Description = ""
+	case "swept secret":
+		d.Parameters[2].Sweepable = true
+	}
+	return d
+}
+
+func (e *engine) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]sdk.CellCheck, error) {
+	if e.mode == "verdicts" && depth == sdk.DepthStatic {
+		return make([]sdk.CellCheck, len(cells)-1), nil
+	}
+	return make([]sdk.CellCheck, len(cells)), nil
+}
+
+func (e *engine) Load(_ context.Context, req sdk.LoadRequest, progress *sdk.Progress) (sdk.LoadReport, error) {
+	end := progress.Begin(sdk.StageWeights, "making them up")
+	progress.Report(sdk.StageWeights, 0.5, "half")
+	if e.mode != "open stage" {
+		end()
+	}
+	switch e.mode {
+	case "load":
+		return sdk.LoadReport{}, errors.New("the engine does not come up")
+	case "no engine":
+		return sdk.LoadReport{}, &sdk.Error{Code: sdk.EngineMissing, Message: "libengine.so is not installed"}
+	case "leaves a child":
+		// Out of the group and without the cookie: known by descent only.
+		child := exec.Command("sleep", "5")
+		child.Env = []string{"PATH=" + os.Getenv("PATH")}
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			return sdk.LoadReport{}, err
+		}
+	}
+	vocab := uint32(100)
+	report := sdk.LoadReport{
+		Engine: "good", Model: sdk.ModelIdentity{Vocab: &vocab, RandomWeights: true},
+		Resolved: sdk.Table{"threads": req.Cell.Parameters.Int("threads", 2)},
+	}
+	if e.mode == "unresolved" {
+		report.Resolved = nil
+	}
+	return report, nil
+}
+
+func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
+	e.runs.Add(1)
+	defer e.linger(ctx)
+	if run.Spec().Loop == sdk.LoopBatch {
+		for pass := range run.Passes(ctx) {
+			for i, item := range pass.Items {
+				e.generate(ctx, run, sdk.Request{Index: pass.First + uint32(i), Item: item})
+			}
+		}
+		return nil
+	}
+	workers := run.Spec().Concurrency
+	if e.mode == "concurrency" {
+		workers += 2
+	}
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for request := range run.Requests(ctx) {
+				e.generate(ctx, run, request)
+			}
+		})
+	}
+	all.Wait()
+	return nil
+}
+
+// linger ends a Run later than the backend declares.
+func (e *engine) linger(ctx context.Context) {
+	aborted := errors.Is(context.Cause(ctx), sdk.ErrAborted)
+	if e.mode == "slow abort" && aborted || e.mode == "slow cancel" && ctx.Err() != nil && !aborted {
+		time.Sleep(time.Second)
+	}
+}
+
+func (e *engine) generate(ctx context.Context, run *sdk.Run, request sdk.Request) {
+	c := sdk.Completion{Request: request.Index, SentNs: sdk.MonoNow(), PromptTokens: uint32(len(request.Item.TokenIDs)), FinishReason: "length"}
+	select {
+	case <-ctx.Done():
+		c.FinishReason = "aborted"
+	case <-time.After(500 * time.Microsecond):
+		c.FirstNs = sdk.MonoNow()
+		c.LastNs, c.OutputTokens = c.FirstNs, request.Item.MaxTokens
+		c.Chunks = []sdk.Chunk{{MonoNs: c.FirstNs, Tokens: c.OutputTokens}}
+	}
+	if e.mode == "short output" && c.OutputTokens > 0 {
+		c.OutputTokens--
+		c.Chunks[0].Tokens--
+	}
+	if e.mode == "failures" {
+		c.Error = "it never works"
+	}
+	e.tokens.Add(int64(c.OutputTokens))
+	run.Complete(c)
+}
+
+func (e *engine) Counters(context.Context) (sdk.Counters, error) {
+	tokens := e.tokens.Load()
+	if e.mode == "falling counter" {
+		tokens = -e.reads.Add(1)
+	}
+	return sdk.Counters{MonoNs: sdk.MonoNow(), OutputTokens: &tokens}, nil
+}
+
+func (e *engine) Unload(context.Context) error {
+	switch e.mode {
+	case "unload":
+		return errors.New("it does not go away")
+	case "leaves a child":
+		// Only in a process that is killed in its first Run, and before
+		// anybody looks for the child.
+		if e.runs.Load() == 1 {
+			os.Exit(0)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package plugintest_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/llenergymeasure/llem/sdk/internal/transport"
+	"github.com/llenergymeasure/llem/sdk/plugintest"
+	"github.com/llenergymeasure/llem/sdk/serve"
+)
+
+// The test binary is also the plugin under test: its arguments are then the
+// kind of plugin and how it is wrong.
+func TestMain(m *testing.M) {
+	if !transport.Started() {
+		os.Exit(m.Run())
+	}
+	kind, mode := os.Args[1], os.Args[2]
+	switch kind {
+	case "both":
+		serve.Both(&engine{mode: mode}, &sensor{mode: mode})
+	case "backend":
+		serve.Backend(&engine{mode: mode})
+	case "source":
+		serve.EnergySource(&sensor{mode: mode})
+	case "sloppy":
+		serveSloppy()
+	case "garbage":
+		fmt.Println("Loading, please wait")
+	}
+}
+
+// command starts this binary as a plugin.
+func command(t *testing.T, kind, mode string) []string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{path, kind, mode}
+}
+
+// A correct plugin of both kinds keeps every rule, and none is left out.
+func TestACorrectPlugin(t *testing.T) {
+	t.Parallel()
+	for _, result := range plugintest.Check(t.Context(), command(t, "both", "")) {
+		if result.Err != nil || result.Skipped != "" {
+			t.Errorf("%s: %v %s", result.Rule, result.Err, result.Skipped)
+		}
+	}
+}
+
+// wrongs are plugins that break one rule each.
+var wrongs = []struct {
+	kind, mode string
+	rule       string // how its name begins
+	words      string // of the error
+}{
+	{"garbage", "", "it shakes hands", "Loading, please wait"},
+	{"backend", "name", "its description", "Bad Name"},
+	{"backend", "version", "its description", `"v1"`},
+	{"backend", "default outside its bounds", "its parameter schema", "65 is above"},
+	{"backend", "reserved key", "its parameter schema", "reserved"},
+	{"backend", "key twice", "its parameter schema", "occurs twice"},
+	{"backend", "no doc", "its parameter schema", "kv_type: the doc is empty"},
+	{"backend", "swept secret", "its parameter schema", "secret cannot be sweepable"},
+	{"backend", "verdicts", "Check gives", "2 verdicts on 3 cells"},
+	{"sloppy", "", "requests that it does not fully", "unknown field"},
+	{"backend", "load", "Load reports", "does not come up"},
+	{"backend", "open stage", "Load reports", "began and did not end"},
+	{"backend", "unresolved", "Load reports", "threads is missing"},
+	{"backend", "short output", "passes, requests", "has 3 output tokens"},
+	{"backend", "failures", "passes, requests", "it never works"},
+	{"backend", "concurrency", "a closed loop", "4 requests were in flight"},
+	{"backend", "falling counter", "the engine's counters", "fell from -1"},
+	{"backend", "slow abort", "Stop(abort)", "after Stop(abort)"},
+	{"backend", "slow cancel", "a cancelled Run", "no new Run was accepted"},
+	{"backend", "unload", "Unload may", "does not go away"},
+	{"backend", "leaves a child", "nothing is left of a backend", "still alive"},
+	{"source", "no domain", "Open finds", "no domain"},
+	{"source", "unit", "Open finds", "is in J, not in W"},
+	{"source", "circle", "Open finds", "lies within it"},
+	{"source", "no period", "Open finds", "update period"},
+	{"source", "gap", "samples arrive", "batch 1 was its turn"},
+	{"source", "watermark", "samples arrive", "after the batch's own watermark"},
+	{"source", "standing stamp", "samples arrive", "sample 0 is stamped"},
+	{"source", "falling counter", "samples arrive", "fell from 0 to -1"},
+	{"source", "silent domain", "samples arrive", `["node"]`},
+	{"source", "deaf", "Close ends", "must end"},
+}
+
+// atOnce bounds the plugins under test at a time. They wait more than they
+// work, but rules have time limits.
+const atOnce = 16
+
+func TestAWrongPluginBreaksItsRule(t *testing.T) {
+	t.Parallel()
+	places := make(chan struct{}, atOnce)
+	all := make([][]plugintest.Result, len(wrongs))
+	var checks sync.WaitGroup
+	for i, wrong := range wrongs {
+		argv := command(t, wrong.kind, wrong.mode)
+		checks.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			all[i] = plugintest.Check(t.Context(), argv)
+		})
+	}
+	checks.Wait()
+	for i, wrong := range wrongs {
+		t.Run(wrong.kind+" "+wrong.mode, func(t *testing.T) {
+			broken := 0
+			for _, result := range all[i] {
+				if result.Err == nil {
+					continue
+				}
+				broken++
+				if !strings.HasPrefix(result.Rule, wrong.rule) || !strings.Contains(result.Err.Error(), wrong.words) {
+					t.Errorf("%s: %v", result.Rule, result.Err)
+				}
+			}
+			if broken != 1 {
+				t.Errorf("%d rules are broken, want one", broken)
+			}
+		})
+	}
+}
+
+// What this machine lacks is no fault of the plugin, and is told.
+func TestWhatIsMissingIsSkippedWithItsReason(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ kind, mode, words string }{
+		{"backend", "no engine", "libengine.so is not installed"},
+		{"source", "forbidden", "the counter may not be read; chmod it"},
+	} {
+		told := 0
+		for _, result := range plugintest.Check(t.Context(), command(t, c.kind, c.mode)) {
+			if result.Err != nil {
+				t.Errorf("%s %s: %s: %v", c.kind, c.mode, result.Rule, result.Err)
+			}
+			if strings.Contains(result.Skipped, c.words) {
+				told++
+			}
+		}
+		if told == 0 {
+			t.Errorf("%s %s: no rule was skipped for the reason that %q", c.kind, c.mode, c.words)
+		}
+	}
+}
+
+// Run gives the same verdicts as subtests.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	plugintest.Run(t, command(t, "both", ""), plugintest.Options{})
+}
