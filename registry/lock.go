@@ -90,13 +90,14 @@ func lockOf(d *document) (*Lock, error) {
 
 // WriteLock writes lock to path, whole or not at all.
 func WriteLock(path string, lock *Lock) error {
-	if err := renameio.WriteFile(path, lock.encode(), 0o644); err != nil {
+	if err := renameio.WriteFile(path, lock.Text(), 0o644); err != nil {
 		return fmt.Errorf("write the lock %s: %w", path, err)
 	}
 	return nil
 }
 
-func (l *Lock) encode() []byte {
+// Text is the lock as a file holds it.
+func (l *Lock) Text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The plugins that this study was measured with. Renew it with `llem plugins lock`.\nschema_version = %d\n", lockSchema)
 	for _, name := range sortedKeys(l.Plugins) {

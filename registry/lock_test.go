@@ -134,7 +134,7 @@ func FuzzLock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		encoded := lock.encode()
+		encoded := lock.Text()
 		again, err := parseDocument("llem.lock", encoded)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, encoded)

@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if err != nil {
-		return report(stderr, usageError{err})
+		return exitCode(stderr, usageError{err})
 	}
 	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
 	path, err := study.UserConfigPath()
@@ -81,13 +81,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		a.user, err = study.LoadUser(path)
 	}
 	if err != nil {
-		return report(stderr, err)
+		return exitCode(stderr, err)
 	}
-	return report(stderr, parsed.Run(a))
+	return exitCode(stderr, parsed.Run(a))
 }
 
-// report prints an error and turns it into the exit code.
-func report(stderr io.Writer, err error) int {
+// exitCode prints an error and turns it into the exit code.
+func exitCode(stderr io.Writer, err error) int {
 	var (
 		problems study.Problems
 		usage    usageError

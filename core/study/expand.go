@@ -53,8 +53,7 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 			seen[cell.ID] = origin{cell.Instance, cell.Label}
 			return yield(cell, nil)
 		}
-		swept := len(s.Sweep.Axes)+len(s.Sweep.Groups) > 0
-		if swept || len(s.Experiments) == 0 {
+		if s.hasGrid() {
 			for _, backend := range s.backends() {
 				if !s.product(backend, s.dimensions(backend), nil, give) {
 					return
@@ -76,10 +75,18 @@ func (s *Study) Cells() iter.Seq2[*Cell, error] {
 	}
 }
 
+// hasGrid tells whether there are cells beside the explicit experiments.
+func (s *Study) hasGrid() bool {
+	return len(s.Sweep.Axes)+len(s.Sweep.Groups) > 0 || len(s.Experiments) == 0
+}
+
 // countable tells whether the study has at most mostCells cells, without making
 // any.
 func (s *Study) countable() bool {
 	total := len(s.Experiments)
+	if !s.hasGrid() {
+		return total <= mostCells
+	}
 	for _, backend := range s.backends() {
 		product := 1
 		for _, dimension := range s.dimensions(backend) {

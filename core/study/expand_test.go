@@ -147,6 +147,22 @@ func TestTooManyCells(t *testing.T) {
 	if want := "test.toml: sweep: it has more than 100000 cells; split the study\n1 problem, nothing was started."; err == nil || err.Error() != want {
 		t.Errorf("Expand: %v", err)
 	}
+	for _, test := range []struct {
+		experiments int
+		axes        []AxisSpec
+		want        bool
+	}{
+		{mostCells, nil, true}, // experiments alone: the study has no cell beside them
+		{mostCells + 1, nil, false},
+		{mostCells - 2, []AxisSpec{{"backends.ggml.a", values(2)}}, true},
+		{mostCells - 1, []AxisSpec{{"backends.ggml.a", values(2)}}, false},
+	} {
+		s := parse(t, head)
+		s.Experiments, s.Sweep.Axes = make([]Experiment, test.experiments), test.axes
+		if got := s.countable(); got != test.want {
+			t.Errorf("%d experiments, %d axes: countable = %v", test.experiments, len(test.axes), got)
+		}
+	}
 	if cells := expand(t, head+"[sweep]\nworkload.requests = "+list(300)+"\n"); len(cells) != 300 {
 		t.Errorf("%d cells", len(cells))
 	}

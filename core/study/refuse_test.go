@@ -1,6 +1,7 @@
 package study
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +46,38 @@ func TestRefused(t *testing.T) {
 		first = strings.TrimPrefix(strings.TrimPrefix(first, "x.toml:"), " ")
 		if !strings.HasPrefix(first, test.want) {
 			t.Errorf("got\n%s\nwant the first line to begin with\n%s\nfor:\n%s", err, test.want, test.text)
+		}
+	}
+}
+
+// TestOneMistakeIsOneProblem: what follows from a mistake is not a second one.
+func TestOneMistakeIsOneProblem(t *testing.T) {
+	const top = "name = \"n\"\nbackend = \"ggml\"\n"
+	for _, test := range []struct {
+		text string
+		want []string
+	}{
+		{top + "[modle]\nid = \"m\"", []string{"modle"}},
+		{top + "[model]\nidd = \"m\"", []string{"model.idd"}},
+		{top + "[model]\nid = 3", []string{"model.id"}},
+		{head + "[workload]\nconcurrency = 8\n[load]\nmode = \"closed\"", []string{"workload.concurrency"}},
+		{head + "[load]\nmode = \"closed\"\nconcurency = 8", []string{"load.concurency"}},
+		{head + "[load]\nmode = \"closd\"\nconcurrency = 8", []string{"load.mode"}},
+		{head + "[load]\nmode = \"closed\"\n[sweep]\nload.concurrency = [0]", []string{"sweep.load.concurrency"}},
+		{head + "[workload]\ninput_tokens = 0\nshared_prefix_tokens = 600", []string{"workload.input_tokens"}},
+		{"name = \"n\"\nmodel.id = \"m\"\n[sweep]\nbackends.x.a = [1]\n[backends.x]", []string{"backend"}},
+		// Without their settings the two experiments are the same.
+		{head + "[experiments.a]\nworkload.requets = 1\n[experiments.b]\nworkload.seeed = 1", []string{"experiments.a.workload.requets", "experiments.b.workload.seeed"}},
+	} {
+		_, err := Parse("x.toml", []byte(test.text))
+		var keys []string
+		if err != nil {
+			for _, p := range asProblems(err) {
+				keys = append(keys, p.Key)
+			}
+		}
+		if !slices.Equal(keys, test.want) {
+			t.Errorf("problems about %q, want %q, in\n%s\n%v", keys, test.want, test.text, err)
 		}
 	}
 }

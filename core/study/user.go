@@ -14,7 +14,8 @@ import (
 )
 
 // UserConfig holds machine-local preferences. Zero values mean "not set": a
-// cost or CO2 figure without its factor is absent, not 0.
+// cost or CO2 figure without its factor is absent, not 0. So that the two stay
+// apart, a file cannot set a factor to 0.
 type UserConfig struct {
 	PluginDirs           []string
 	CacheDir             string
@@ -52,17 +53,22 @@ func UserConfigPath() (string, error) {
 
 // LoadUser reads the user's settings; without a file they are zero.
 func LoadUser(path string) (UserConfig, error) {
-	var u UserConfig
 	if path == "" {
-		return u, nil
+		return UserConfig{}, nil
 	}
 	text, err := readText(path, "settings")
 	if errors.Is(err, fs.ErrNotExist) {
-		return u, nil
+		return UserConfig{}, nil
 	}
 	if err != nil {
-		return u, err
+		return UserConfig{}, err
 	}
+	return parseUser(path, text)
+}
+
+// parseUser is LoadUser for a text that is at hand.
+func parseUser(path string, text []byte) (UserConfig, error) {
+	var u UserConfig
 	tree, src, err := parseTree(displayPath(path), text, "settings file")
 	if err != nil {
 		return u, err

@@ -1,6 +1,8 @@
 package study
 
 import (
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -46,6 +48,30 @@ func TestLoadUser(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzUser checks that no settings make reading panic, and that what is taken
+// is within its bounds.
+func FuzzUser(f *testing.F) {
+	f.Add("plugin_dirs = [\"/opt/p\", \"q\"]\ncache_dir = \"c\"\ntariff_per_kwh = 0.3\ncurrency = \"EUR\"\ngrid_g_per_kwh = 380\npue = 1.2\n")
+	f.Add("[sensor_calibration]\nGPU-1 = 1.02\n")
+	f.Add("pue = nan\ntariff_per_kwh = -inf\n")
+	f.Add("[[pue]]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := parseUser("fuzz.toml", []byte(text))
+		if err != nil {
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems) == 0 || err.Error() == "" {
+				t.Fatalf("%v is no Problems", err)
+			}
+			return
+		}
+		for name, v := range map[string]float64{"tariff": u.TariffPerKWh, "grid": u.GridIntensityGPerKWh, "pue": u.PUE} {
+			if !(v >= 0) || math.IsInf(v, 0) || name == "pue" && v != 0 && (v < 1 || v > 10) {
+				t.Errorf("%s = %v", name, v)
+			}
+		}
+	})
 }
 
 func TestLoadUserWithoutFile(t *testing.T) {

@@ -34,20 +34,13 @@ func (e *engine) Describe() sdk.Description {
 		Abilities: sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}, Edge: sdk.EdgeQuiesced, MaxCancelMs: 300},
 	}
 	switch e.mode {
-	case "name":
-		d.Name = "Bad Name"
-	case "version":
-		d.Version = "v1"
-	case "default outside its bounds":
+	case "description":
+		d.Name, d.Version = "Bad Name", "v1"
+	case "schema":
 		d.Parameters[0].Default = 65
-	case "reserved key":
-		d.Parameters = append(d.Parameters, sdk.Text("plugin").Doc("Taken."))
-	case "key twice":
-		d.Parameters = append(d.Parameters, threads)
-	case "no doc":
 		d.Parameters[1].Description = ""
-	case "swept secret":
 		d.Parameters[2].Sweepable = true
+		d.Parameters = append(d.Parameters, threads, sdk.Text("plugin").Doc("Taken."))
 	}
 	return d
 }

@@ -248,7 +248,7 @@ func (e *engine) interrupt(ctx context.Context, act func(id string) error) error
 		return err
 	}
 	spec := e.spec(loop)
-	spec.HeartbeatMs = 20
+	spec.HeartbeatMs = 50
 	done := false
 	_, err = e.sustain(ctx, spec, func(event sdk.RunEvent) error {
 		if beat, ok := event.(sdk.Heartbeat); ok && beat.Sent > 0 && !done {

@@ -31,11 +31,9 @@ func (s *sensor) Open(context.Context, sdk.OpenRequest) ([]sdk.Domain, error) {
 		return nil, &sdk.Error{Code: sdk.Permission, Message: "the counter may not be read", Advice: "chmod it"}
 	case "no domain":
 		return nil, nil
-	case "unit":
+	case "domains":
 		domain.Unit = sdk.UnitWatt
-	case "circle":
 		domain.ContainedIn = inner.ID
-	case "no period":
 		domain.UpdatePeriodNs = 0
 	}
 	return []sdk.Domain{domain, inner}, nil

@@ -134,12 +134,14 @@ func patience(domains []sdk.Domain) time.Duration {
 func samples(ctx context.Context, s *suite) error {
 	return s.opened(ctx, func(p *host.Plugin, domains []sdk.Domain) error {
 		limit := patience(domains)
+		// No deadline: the source would see it, too, and end its stream first.
+		streamCtx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer time.AfterFunc(limit, cancel).Stop()
 		judges := map[string]*domainJudge{}
 		for _, d := range domains {
 			judges[d.ID] = &domainJudge{domain: d}
 		}
-		streamCtx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
 		var failed error
 		waiting := len(judges)
 		err := p.Stream(streamCtx, func(b sdk.SampleBatch) error {
@@ -165,7 +167,7 @@ func samples(ctx context.Context, s *suite) error {
 			return nil
 		case err != nil && streamCtx.Err() == nil:
 			return err
-		case err == nil:
+		case streamCtx.Err() == nil:
 			return errors.New("the stream ended before it was closed")
 		}
 		var late []string

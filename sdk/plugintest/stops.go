@@ -64,7 +64,7 @@ func stops(ctx context.Context, s *suite, kind sdk.StopKind, reason sdk.FinishRe
 		return err
 	}
 	spec := e.spec(loop)
-	spec.HeartbeatMs = 20
+	spec.HeartbeatMs = 50
 	var seen stopped
 	finished, err := e.sustain(ctx, spec, func(event sdk.RunEvent) error {
 		switch x := event.(type) {

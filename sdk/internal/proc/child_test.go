@@ -13,7 +13,7 @@ import (
 )
 
 // A child by StartChild dies with its parent, without any host or sweep, and
-// does not die when the goroutine that asked for it ends.
+// does not die with the thread that asked for it.
 func TestAChildDiesWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir, entry := newFamily(t)

@@ -171,6 +171,9 @@ func TestKillTakesTheHiddenAlong(t *testing.T) {
 	dir, _ := newFamily(t)
 	_, r := startPlugin(t, dir, strings.Join(relatives, ","))
 	waitFor(t, "the family", func() bool { return len(members(dir)) == family })
+	if holders := holdersOfLifeline(t, r.PID(), members(dir)); !slices.Equal(holders, []int{r.PID()}) {
+		t.Errorf("the lifeline is held by %v, want %d only", holders, r.PID())
+	}
 	bystander := exec.Command("sleep", "60")
 	if err := bystander.Start(); err != nil {
 		t.Fatal(err)
@@ -191,6 +194,28 @@ func TestKillTakesTheHiddenAlong(t *testing.T) {
 	if err := bystander.Wait(); err == nil || err.Error() != "signal: terminated" {
 		t.Errorf("the bystander's end: %v", err)
 	}
+}
+
+// holdersOfLifeline lists who has the plugin's end of the pipe open.
+func holdersOfLifeline(t *testing.T, plugin int, pids []int) []int {
+	t.Helper()
+	lifeline, err := os.Readlink(filepath.Join("/proc", itoa(plugin), "fd", itoa(lifelineFD)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var holders []int
+	for _, pid := range pids {
+		open, err := filepath.Glob(filepath.Join("/proc", itoa(pid), "fd", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range open {
+			if link, err := os.Readlink(fd); err == nil && link == lifeline {
+				holders = append(holders, pid)
+			}
+		}
+	}
+	return holders
 }
 
 func TestAStoppedPluginIsGoneInFourSeconds(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -243,8 +244,20 @@ func playParent() {
 	cmd := exec.Command(self("").Path)
 	cmd.Env = append(os.Environ(), roleEnv+"=relative:leaf")
 	started := make(chan error)
-	go func() { started <- StartChild(cmd, null, null) }()
+	var thread int
+	go func() {
+		// A thread that ends with its goroutine must not matter.
+		runtime.LockOSThread()
+		thread = syscall.Gettid()
+		started <- StartChild(cmd, null, null)
+	}()
 	must(<-started)
+	for {
+		if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", thread)); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	fmt.Println(cmd.Process.Pid)
 	for {
 		time.Sleep(time.Hour)
@@ -265,7 +278,7 @@ func playSweeper() {
 	found, left := Sweep(os.Getpid(), "")
 	fmt.Printf("found %d left %v wait: %v", found, left, <-waited)
 	// A grandchild adopted in between must not stay as a zombie.
-	if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+	if _, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
 		fmt.Printf(" and children remain: %v", err)
 	}
 }

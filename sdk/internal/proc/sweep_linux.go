@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"syscall"
@@ -70,7 +71,7 @@ func sweep(root int, cookie string, seen map[int]process, strike func()) (found 
 func kill(p process) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
-		if err == unix.ENOSYS {
+		if errors.Is(err, unix.ENOSYS) {
 			_ = syscall.Kill(p.pid, syscall.SIGKILL)
 		}
 		return
@@ -96,7 +97,7 @@ func bury(root int, seen map[int]process) {
 				delete(pending, pid)
 			case now.parent == os.Getpid():
 				var status syscall.WaitStatus
-				if got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); got == pid || err == syscall.ECHILD {
+				if got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); got == pid || errors.Is(err, syscall.ECHILD) {
 					delete(pending, pid)
 				}
 			case !family && now.parent != root:
@@ -114,7 +115,7 @@ func bury(root int, seen map[int]process) {
 func awaitDeath(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}
