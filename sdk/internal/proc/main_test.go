@@ -245,11 +245,21 @@ func playParent() {
 	cmd.Env = append(os.Environ(), roleEnv+"=relative:leaf")
 	started := make(chan error)
 	var thread int
-	go func() {
+	start := func() {
 		// A thread that ends with its goroutine must not matter.
 		runtime.LockOSThread()
 		thread = syscall.Gettid()
 		started <- StartChild(cmd, null, null)
+	}
+	go func() {
+		runtime.LockOSThread()
+		if syscall.Gettid() == os.Getpid() {
+			// The main thread never ends. This goroutine holds it, so that
+			// another gets one that does.
+			go start()
+			select {}
+		}
+		start()
 	}()
 	must(<-started)
 	for {
