@@ -15,8 +15,9 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// MostLateNs is how far in the past a span may begin when it is booked.
-const MostLateNs = int64(20e6)
+// MostLateNs is how far in the past a span may begin when it is booked: more
+// than a busy machine oversleeps, as a rule.
+const MostLateNs = int64(200e6)
 
 func open(path string, flags int) (*os.File, error) {
 	file, err := os.OpenFile(path, flags|os.O_CREATE, 0o600)

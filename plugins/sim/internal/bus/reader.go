@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -45,13 +47,28 @@ func (r *Reader) Advance() (settledNs int64, err error) {
 		return 0, fmt.Errorf("read the bus: %w", err)
 	}
 	for line := range bytes.Lines(text) {
-		var s span
-		if _, err := fmt.Sscanf(string(line), "%d %d %d", &s.fromNs, &s.toNs, &s.milliwatts); err != nil {
-			return 0, fmt.Errorf("read the bus %s: the line %q is not `begin_ns end_ns mW`: %w", r.file.Name(), line, err)
+		s, ok := parse(line)
+		if !ok {
+			return 0, fmt.Errorf("read the bus %s: the line %q is not `begin_ns end_ns mW`; remove the file or name another", r.file.Name(), line)
 		}
 		r.spans = append(r.spans, s)
 	}
 	return settledNs, nil
+}
+
+func parse(line []byte) (span, bool) {
+	fields := strings.Fields(string(line))
+	if len(fields) != 3 || !bytes.HasSuffix(line, []byte("\n")) {
+		return span{}, false
+	}
+	var numbers [3]int64
+	for i, field := range fields {
+		var err error
+		if numbers[i], err = strconv.ParseInt(field, 10, 64); err != nil {
+			return span{}, false
+		}
+	}
+	return span{fromNs: numbers[0], toNs: numbers[1], milliwatts: numbers[2]}, true
 }
 
 // At returns the power of all spans at a stamp, in W.

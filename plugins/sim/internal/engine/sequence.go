@@ -79,11 +79,14 @@ func outputOf(prompt []uint32, tokens uint32) []uint32 {
 	return ids
 }
 
-// digest is FNV-1a over the ids.
+// digest is FNV-1a over the ids, mixed once more: its low bits follow the ids
+// too closely.
 func digest(ids []uint32) uint32 {
 	hash := uint32(2166136261)
 	for _, id := range ids {
 		hash = (hash ^ id) * 16777619
 	}
-	return hash
+	hash ^= hash >> 16
+	hash *= 0x7feb352d
+	return hash ^ hash>>15
 }

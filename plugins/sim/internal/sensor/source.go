@@ -85,6 +85,7 @@ func (s *Source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) e
 		if tick > settledNs {
 			continue
 		}
+		s.world.forget(tick - s.longestReachNs())
 		ticks := (settledNs-tick)/period + 1
 		for i, d := range s.domains {
 			batch := sdk.SampleBatch{DomainID: d.ID, Sequence: sequence, CompleteUntilNs: settledNs}
@@ -99,7 +100,6 @@ func (s *Source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) e
 		}
 		sequence++
 		tick += ticks * period
-		s.world.forget(tick - s.longestReachNs())
 	}
 }
 
