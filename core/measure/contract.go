@@ -6,9 +6,7 @@ import (
 )
 
 // ContractCell translates a cell into the terms of the plugin contract.
-func ContractCell(c study.Cell) sdk.Cell { return contractCell(c) }
-
-func contractCell(c study.Cell) sdk.Cell {
+func ContractCell(c study.Cell) sdk.Cell {
 	return sdk.Cell{
 		ID: c.ID, Parameters: sdk.Table(c.Parameters),
 		Model: sdk.Model{ID: c.Model.ID, Revision: c.Model.Revision, Path: c.Model.Path, Weights: sdk.Weights(c.Model.Weights)},

@@ -2,13 +2,11 @@ package measure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/core/study"
@@ -52,16 +50,15 @@ type Phase string
 
 // The phases.
 const (
-	PhaseSources      Phase = "open energy sources"
-	PhaseLoad         Phase = "load"
-	PhaseIdle         Phase = "idle"
-	PhaseWarmUp       Phase = "warm up"
-	PhasePrepare      Phase = "prepare"
-	PhaseConditioning Phase = "conditioning"
-	PhaseWindow       Phase = "window"
-	PhaseCompute      Phase = "compute"
-	PhaseUnload       Phase = "unload"
-	PhaseDone         Phase = "done"
+	PhaseSources Phase = "open energy sources"
+	PhaseLoad    Phase = "load"
+	PhaseIdle    Phase = "idle"
+	PhaseWarmUp  Phase = "warm up"
+	PhasePrepare Phase = "prepare"
+	PhaseMeasure Phase = "measure"
+	PhaseCompute Phase = "compute"
+	PhaseUnload  Phase = "unload"
+	PhaseDone    Phase = "done"
 )
 
 // Progress is what is going on.
@@ -91,93 +88,47 @@ const defaultStall = 2 * time.Minute
 
 // session is what all trials of one Run call share.
 type session struct {
-	study       *study.Study
-	opener      Opener
-	dir         *result.Dir
-	cacheDir    string
-	secrets     map[string]map[string]string
-	coreVersion string
-	stall       time.Duration
-	windows     int
-	host        string
+	Options
+	cells   map[string]int // by cell id, into Options.Cells
+	usesGPU bool
+	windows int // in each load
+	trials  int // in the plan
+	host    string
 }
 
-// Run measures every trial of the plan that is not in the directory yet. One
-// failed trial does not stop the study. The error is about the study as a
-// whole: no energy source, a directory that cannot be written, ctx ended.
+// Run measures every trial of the plan. One failed trial does not stop the
+// study. The error is about the study as a whole: no energy source, a directory
+// that cannot be written, ctx ended.
 func Run(ctx context.Context, o Options) (Outcome, error) {
 	hostName, err := os.Hostname()
 	if err != nil {
 		return Outcome{}, fmt.Errorf("ask for the host's name: %w", err)
 	}
-	s := &session{
-		study: o.Study, opener: o.Opener, dir: o.Dir, cacheDir: o.CacheDir, secrets: o.Secrets,
-		coreVersion: o.CoreVersion, stall: o.Stall, windows: o.Plan.WindowsPerLoad, host: hostName,
+	if o.Stall == 0 {
+		o.Stall = defaultStall
 	}
-	if s.stall == 0 {
-		s.stall = defaultStall
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
 	}
-	tell := o.Progress
-	if tell == nil {
-		tell = func(Progress) {}
-	}
-	cells := map[string]int{}
-	usesGPU := false
+	s := &session{Options: o, cells: map[string]int{}, windows: o.Plan.WindowsPerLoad, host: hostName}
 	for i, c := range o.Cells {
-		cells[c.ID] = i
-		usesGPU = usesGPU || needsGPU(o.Checks[i])
+		s.cells[c.ID] = i
+		s.usesGPU = s.usesGPU || needsGPU(o.Checks[i])
 	}
-	var out Outcome
 	for _, b := range o.Plan.Blocks {
-		out.NotRun += len(b.Order)
+		s.trials += len(b.Order)
 	}
-	trials := out.NotRun
-	for _, block := range o.Plan.Blocks {
-		tell(Progress{Trial: trials - out.NotRun, Trials: trials, Block: block.Index, Phase: PhaseSources})
-		recorder, err := openSources(ctx, o.Opener, o.Study.Energy, usesGPU)
-		if err != nil {
+	out := Outcome{NotRun: s.trials}
+	for _, b := range o.Plan.Blocks {
+		if err := s.block(ctx, b, &out); err != nil {
 			return out, err
 		}
-		err = func() error {
-			defer recorder.close(ctx)
-			for position, id := range block.Order {
-				index := cells[id]
-				out.NotRun--
-				at := Progress{Trial: trials - out.NotRun, Trials: trials, Block: block.Index, Label: o.Cells[index].Label}
-				record, err := s.trial(ctx, o.Cells[index], o.Checks[index], recorder, block.Index, position,
-					func(phase Phase, fraction float64, detail string) {
-						p := at
-						p.Phase, p.Fraction, p.Detail = phase, fraction, detail
-						tell(p)
-					})
-				if err != nil {
-					return err
-				}
-				if record.Status == result.StatusOK {
-					out.Done++
-				} else {
-					out.Failed++
-				}
-				at.Phase, at.Finished = PhaseDone, record
-				tell(at)
-				if most := o.Study.Limits.MaxFailures; most > 0 && out.Failed >= most {
-					out.GaveUp = fmt.Sprintf("%d trials failed (limits.max_failures = %d)", out.Failed, most)
-					return errGaveUp
-				}
-			}
-			return nil
-		}()
-		switch {
-		case errors.Is(err, errGaveUp):
-			return out, nil
-		case err != nil:
-			return out, err
+		if out.GaveUp != "" {
+			break
 		}
 	}
 	return out, nil
 }
-
-var errGaveUp = errors.New("gave up")
 
 func needsGPU(check sdk.CellCheck) bool {
 	for _, need := range check.Devices {
@@ -186,59 +137,4 @@ func needsGPU(check sdk.CellCheck) bool {
 		}
 	}
 	return false
-}
-
-// trial runs and stores one trial. An error means that the study cannot go on:
-// it was interrupted, or its directory cannot be written.
-func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellCheck, recorder *recorder, block, position int, progress func(Phase, float64, string)) (*result.Trial, error) {
-	attempt, err := s.dir.Begin(cell.ID, block)
-	if err != nil {
-		return nil, err
-	}
-	record := &result.Trial{
-		SchemaVersion: result.SchemaVersion, Study: s.study.Name, Block: block, Position: position,
-		Cell: result.Cell{
-			ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Parameters: sdk.Table(cell.Parameters),
-			Loop: contractLoop(cell.Load.Mode), Grouped: s.study.Protocol.Order == plan.Grouped, Axes: axes(cell),
-		},
-		Host: s.host, BootID: sdk.BootID(), CoreVersion: s.coreVersion,
-		StartedUTC: time.Now().UTC().Format(time.RFC3339), Sources: recorder.describe(),
-		Warnings: []energy.Warning{}, Headline: []string{}, Windows: []result.Window{},
-	}
-	t := &trial{session: s, cell: cell, check: check, recorder: recorder, attempt: attempt, record: record, progress: progress}
-	for _, d := range check.Diagnostics {
-		if d.Severity != sdk.SeverityError {
-			t.warn(string(d.Severity)+"_parameter", energy.SeverityWarning, d.KeyPath+": "+d.Message)
-		}
-	}
-	trialCtx, cancel := context.WithCancel(ctx)
-	if limit := s.study.Limits.TrialTimeoutS; limit > 0 {
-		trialCtx, cancel = context.WithTimeout(ctx, seconds(limit))
-	}
-	err = t.run(trialCtx)
-	cancel()
-	record.FinishedUTC = time.Now().UTC().Format(time.RFC3339)
-	if err == nil {
-		record.Status = result.StatusOK
-		return record, attempt.Publish(*record)
-	}
-	record.Status, record.Ranked, record.Failure = result.StatusFailed, false, failure(err)
-	if t.backend != nil && len(record.Failure.StderrTail) == 0 {
-		record.Failure.StderrTail = t.backend.StderrTail()
-	}
-	if ctx.Err() != nil {
-		record.Failure.Code, record.Failure.Message = "interrupted", "the study was interrupted"
-	}
-	if err := attempt.Fail(*record); err != nil {
-		return nil, err
-	}
-	return record, ctx.Err()
-}
-
-func axes(cell study.Cell) map[string]any {
-	m := map[string]any{}
-	for _, a := range cell.Axes {
-		m[a.Key] = a.Value
-	}
-	return m
 }

@@ -1,0 +1,138 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/plan"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// place is where a trial stands in the plan.
+type place struct {
+	block, position int
+	notes           []energy.Warning // on what happened since the trial before
+}
+
+// block runs the trials of one block under one recording of the energy
+// sources. A source that died is started again before the next trial: only the
+// trial that it failed in is lost.
+func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
+	s.Progress(Progress{Trial: s.trials - out.NotRun + 1, Trials: s.trials, Block: b.Index, Phase: PhaseSources})
+	recorder, err := openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if recorder != nil {
+			recorder.close(ctx)
+		}
+	}()
+	for position, id := range b.Order {
+		at := place{block: b.Index, position: position}
+		if broken := recorder.broken(); len(broken) > 0 {
+			recorder.close(ctx)
+			if recorder, err = openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU); err != nil {
+				return fmt.Errorf("start energy source %s again, which had stopped: %w", strings.Join(broken, ", "), err)
+			}
+			at.notes = append(at.notes, energy.Warning{Code: "source_restarted", Severity: energy.SeverityInfo,
+				Message: fmt.Sprintf("energy source %s had stopped and was started again before this trial", strings.Join(broken, ", "))})
+		}
+		index := s.cells[id]
+		out.NotRun--
+		now := Progress{Trial: s.trials - out.NotRun, Trials: s.trials, Block: b.Index, Label: s.Cells[index].Label}
+		record, err := s.trial(ctx, s.Cells[index], s.Checks[index], recorder, at, func(phase Phase, fraction float64, detail string) {
+			p := now
+			p.Phase, p.Fraction, p.Detail = phase, fraction, detail
+			s.Progress(p)
+		})
+		if err != nil {
+			return err
+		}
+		if record.Status == result.StatusOK {
+			out.Done++
+		} else {
+			out.Failed++
+		}
+		now.Phase, now.Finished = PhaseDone, record
+		s.Progress(now)
+		if most := s.Study.Limits.MaxFailures; most > 0 && out.Failed >= most {
+			out.GaveUp = fmt.Sprintf("%d trials failed (limits.max_failures = %d)", out.Failed, most)
+			return nil
+		}
+	}
+	return nil
+}
+
+// broken lists the sources whose streams have ended early.
+func (r *recorder) broken() []string {
+	var names []string
+	for _, s := range r.sources {
+		if r.failure(s.Name) != nil {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// trial runs and stores one trial. An error means that the study cannot go on:
+// it was interrupted, or its directory cannot be written.
+func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellCheck, recorder *recorder, at place, progress func(Phase, float64, string)) (*result.Trial, error) {
+	attempt, err := s.Dir.Begin(cell.ID, at.block)
+	if err != nil {
+		return nil, err
+	}
+	record := &result.Trial{
+		SchemaVersion: result.SchemaVersion, Study: s.Study.Name, Block: at.block, Position: at.position,
+		Cell: result.Cell{
+			ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Parameters: sdk.Table(cell.Parameters), Definition: cell.Definition,
+			Loop: contractLoop(cell.Load.Mode), Grouped: s.Study.Protocol.Order == plan.Grouped, Axes: axes(cell),
+		},
+		Host: s.host, BootID: sdk.BootID(), CoreVersion: s.CoreVersion,
+		StartedUTC: time.Now().UTC().Format(time.RFC3339), Sources: recorder.describe(),
+		Warnings: append([]energy.Warning{}, at.notes...), Headline: []string{}, Windows: []result.Window{},
+	}
+	t := &trial{session: s, cell: cell, check: check, recorder: recorder, attempt: attempt, record: record, progress: progress}
+	for _, d := range check.Diagnostics {
+		if d.Severity != sdk.SeverityError {
+			t.warn(string(d.Severity)+"_parameter", energy.SeverityWarning, d.KeyPath+": "+d.Message)
+		}
+	}
+	trialCtx, cancel := context.WithCancel(ctx)
+	if limit := s.Study.Limits.TrialTimeoutS; limit > 0 {
+		trialCtx, cancel = context.WithTimeout(ctx, seconds(limit))
+	}
+	err = t.run(trialCtx)
+	cancel()
+	record.FinishedUTC = time.Now().UTC().Format(time.RFC3339)
+	if err == nil {
+		record.Status = result.StatusOK
+		return record, attempt.Publish(*record)
+	}
+	record.Status, record.Ranked, record.Failure = result.StatusFailed, false, failure(err)
+	if t.backend != nil && len(record.Failure.StderrTail) == 0 {
+		record.Failure.StderrTail = t.backend.StderrTail()
+	}
+	if ctx.Err() != nil {
+		record.Failure.Code, record.Failure.Message = "interrupted", "the study was interrupted"
+	}
+	if err := attempt.Fail(*record); err != nil {
+		return nil, err
+	}
+	return record, ctx.Err()
+}
+
+func axes(cell study.Cell) map[string]any {
+	m := map[string]any{}
+	for _, a := range cell.Axes {
+		m[a.Key] = a.Value
+	}
+	return m
+}

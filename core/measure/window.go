@@ -1,0 +1,116 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// window cuts the Run and computes energy and metrics.
+func (t *trial) window(ctx context.Context, run driven, settledNs int64, work preparedWork) error {
+	t.progress(PhaseCompute, 0, "")
+	windowNs := int64(t.cell.Protocol.WindowS * 1e9)
+	var cuts []cut
+	if t.spec("").Loop == sdk.LoopBatch {
+		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows)
+		t.record.Work.PassHashes = passHashes(work.items, t.cell.Workload.Requests, len(run.record.Passes))
+	} else {
+		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
+	}
+	traces := t.recorder.waitUntil(ctx, run.record.EndNs, watermarkLimit)
+	if err := t.attempt.WritePower(traces, t.record.Load.EndNs, run.record.EndNs); err != nil {
+		return &phaseError{phase: "write", err: err}
+	}
+	for i, c := range cuts {
+		t.record.Windows = append(t.record.Windows, t.measureCut(i, c, traces))
+	}
+	t.gates()
+	if len(cuts) < t.windows {
+		return &phaseError{phase: "window", code: codeWorkMissing, err: fmt.Errorf(
+			"%d of %d windows of %v s fit into the Run, which ended with %q after %.1f s; prepare for a longer Run or shorten protocol.window_s",
+			len(cuts), t.windows, t.cell.Protocol.WindowS, run.record.Reason, float64(run.record.EndNs-run.record.BeginNs)/1e9)}
+	}
+	for _, w := range t.record.Windows {
+		if w.EnergyJ == nil {
+			return &phaseError{phase: "window", code: codeNoEnergy, err: fmt.Errorf("no energy for the headline: %s", domainErrors(t.record, w, t.recorder))}
+		}
+	}
+	return nil
+}
+
+func domainErrors(record *result.Trial, w result.Window, r *recorder) string {
+	text := ""
+	for _, d := range w.Domains {
+		if d.Error == "" {
+			continue
+		}
+		if text += d.Error + "; "; r.failure(d.Source) != nil {
+			text += fmt.Sprintf("source %s stopped: %v; ", d.Source, r.failure(d.Source))
+		}
+	}
+	if len(record.Headline) == 0 {
+		text += "no domain covers the devices of this cell; "
+	}
+	return text + "`llem plugins list` shows the energy sources"
+}
+
+// measureCut computes one window from one cut.
+func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) result.Window {
+	w := result.Window{
+		Index: index, FromNs: c.FromNs, ToNs: c.ToNs, Rule: c.Rule, Passes: c.Passes,
+		Requests: c.Requests, Failed: c.Failed, PromptTokens: c.PromptTokens,
+		OutputTokens: c.OutputTokens, PaddingTokens: c.PaddingTokens,
+	}
+	duration := float64(w.DurationNs()) / 1e9
+	w.OutputTokensPerS = float64(w.OutputTokens) / duration
+	w.TTFT, w.TPOT, w.E2E = latencies(c.Completions)
+	var headline []energy.Domain
+	var parts []energy.Window
+	for _, domain := range t.recorder.domains() {
+		entry := result.DomainEnergy{DomainID: domain.ID, Kind: domain.Kind, Source: domain.Source, Estimated: domain.Estimated}
+		part, err := traces[domain.ID].Window(c.FromNs, c.ToNs)
+		if err != nil {
+			entry.Error = err.Error()
+		} else {
+			entry.Window = part
+		}
+		w.Domains = append(w.Domains, entry)
+		if err == nil && contains(t.record.Headline, domain.ID) {
+			headline, parts = append(headline, domain), append(parts, part)
+		}
+	}
+	if len(parts) == 0 || len(parts) < len(t.record.Headline) {
+		return w
+	}
+	total, _, err := energy.Total(headline, parts)
+	if err != nil {
+		w.Warnings = append(w.Warnings, energy.Warning{Code: codeNoEnergy, Severity: energy.SeverityFatal, Message: err.Error()})
+		return w
+	}
+	w.Warnings = append(w.Warnings, total.Warnings...)
+	w.EnergyJ, w.MeanPowerW = &total.EnergyJ, &total.MeanPowerW
+	w.EdgeRel = &total.RandomRel
+	if systematic := total.SystematicRel(); systematic > 0 {
+		w.SystematicRel = &systematic
+	}
+	if w.OutputTokens > 0 {
+		w.EnergyPerOutputTokenJ = ratio(total.EnergyJ, w.OutputTokens)
+	}
+	if w.Requests > 0 {
+		w.EnergyPerRequestJ = ratio(total.EnergyJ, w.Requests)
+	}
+	if prompt, output := c.mismatch(); math.Abs(prompt) > 0.01 || math.Abs(output) > 0.01 {
+		w.Warnings = append(w.Warnings, energy.Warning{Code: "work_mismatch", Severity: energy.SeverityWarning, Message: fmt.Sprintf(
+			"tokens stamped in the window differ from its requests' by %+.1f %% (prompt) and %+.1f %% (output)", 100*prompt, 100*output)})
+	}
+	return w
+}
+
+func ratio(energyJ float64, count int64) *float64 {
+	v := energyJ / float64(count)
+	return &v
+}
