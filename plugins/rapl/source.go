@@ -38,7 +38,7 @@ func (s *source) Describe() sdk.Description {
 }
 
 const (
-	defaultPeriodMs = 50
+	defaultPeriodMs = 100
 	// The register is updated about every millisecond: what is read describes
 	// a moment up to that long ago, each as likely as another.
 	updateNs = int64(time.Millisecond)
