@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 // The other readings, a bus, several domains and children are no less correct.
 func TestConformanceWithAllThereIs(t *testing.T) {
 	t.Parallel()
-	bus := filepath.Join(t.TempDir(), "bus")
+	bus := filepath.Join(t.TempDir(), "bus") // all of them on one
 	cell := sdk.Cell{
 		ID: "closed", Model: sdk.Model{ID: "sim"},
 		Parameters: sdk.Table{"bus": bus, "busy_w": 50.0, "children": true, "noise": 0.1, "gpus": int64(2), "batch_size": int64(2)},
@@ -48,6 +48,7 @@ func TestConformanceWithAllThereIs(t *testing.T) {
 	}
 	for _, reading := range []string{"instant", "trailing_mean", "interval_mean"} {
 		t.Run(reading, func(t *testing.T) {
+			t.Parallel()
 			plugintest.Run(t, []string{binary}, plugintest.Options{
 				Cell: &cell,
 				SourceParameters: sdk.Table{

@@ -39,7 +39,12 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 			return false
 		},
 		restart: func(s seen) bool {
-			return s.last.Epoch == 1 && s.batches[0].Epoch == 0 && s.last.Values[0] < s.batches[0].Values[0]+int64(20e6)
+			for i, b := range s.batches {
+				if b.Epoch == 1 {
+					return i > 0 && b.Values[0] == 0 && s.batches[i-1].Values[0] > 0
+				}
+			}
+			return false
 		},
 		zeros: func(s seen) bool { return s.last.Values[0] == 0 && s.batches[0].Values[0] > 0 },
 		flood: func(s seen) bool { return len(s.last.MonoNs) > 1000 },
