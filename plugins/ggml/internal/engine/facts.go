@@ -62,8 +62,17 @@ func Inspect(path string) (facts Facts, err error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("read the header of %s: %w; it must be a whole GGUF file", path, err)
 	}
-	header := file.KV()
-	facts = Facts{
+	header, tensors := file.KV(), file.Tensors().Items()
+	facts = factsOf(header, tensors)
+	if facts.Vocab, err = checkTensors(facts, header, tensors); err != nil {
+		return Facts{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return facts, nil
+}
+
+// factsOf reads the header's numbers, not yet held against the tensors.
+func factsOf(header ggml.KV, tensors []*ggml.Tensor) Facts {
+	f := Facts{
 		Architecture: header.Architecture(),
 		Name:         header.String("general.name"),
 		Layers:       int(header.BlockCount()),
@@ -73,10 +82,6 @@ func Inspect(path string) (facts Facts, err error) {
 		HeadWidth:    int(header.EmbeddingHeadCountK()),
 		Context:      int(header.ContextLength()),
 	}
-	tensors := file.Tensors().Items()
-	facts.Parameters, facts.WeightBytes, facts.WeightType = weigh(tensors)
-	if facts.Vocab, err = checkTensors(facts, header, tensors); err != nil {
-		return Facts{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return facts, nil
+	f.Parameters, f.WeightBytes, f.WeightType = weigh(tensors)
+	return f
 }

@@ -27,8 +27,8 @@ type candidate struct {
 
 // sampler draws tokens by the workload's sampling: the TopK most likely ones,
 // of these the fewest that make up TopP of the probability, at Temperature.
-// Its work lies in every decode step, so candidates are ordered only as far as
-// they are needed, and memory is kept.
+// Its work lies in every decode step, so candidates are divided rather than
+// sorted, and memory is kept.
 type sampler struct {
 	sdk.Sampling
 	list []candidate
@@ -43,79 +43,74 @@ func (s *sampler) draw(logits []float32, random *rand.Rand) uint32 {
 	for i, v := range logits {
 		s.list = append(s.list, candidate{id: uint32(i), logit: v})
 	}
-	heap, most := likeliest(s.list), logits[greedy(logits)]
-	k := len(heap)
-	if s.TopK > 0 && int(s.TopK) < k {
-		k = int(s.TopK)
-		heap.order()
-		heap = s.list[heap.popTo(k, func(candidate) bool { return true }):]
+	list, most := s.list, logits[greedy(logits)]
+	if s.TopK > 0 {
+		list = head(list, float64(s.TopK), func(candidate) float64 { return 1 })
 	}
-	var total float64
-	for i := range heap {
-		heap[i].weight = math.Exp(float64(heap[i].logit-most) / s.Temperature)
-		total += heap[i].weight
+	for i := range list {
+		list[i].weight = math.Exp(float64(list[i].logit-most) / s.Temperature)
 	}
 	if s.TopP > 0 {
-		enough := s.TopP * total
-		heap.order()
-		from := heap.popTo(len(heap), func(c candidate) bool { enough -= c.weight; return enough > 0 })
-		heap = heap[from:]
-		total = 0
-		for _, c := range heap {
-			total += c.weight
-		}
+		list = head(list, s.TopP*sum(list), candidate.mass)
 	}
-	point := random.Float64() * total
-	for _, c := range heap {
+	point := random.Float64() * sum(list)
+	for _, c := range list {
 		if point -= c.weight; point < 0 {
 			return c.id
 		}
 	}
-	return heap[len(heap)-1].id
+	return list[len(list)-1].id
 }
 
-// likeliest is a binary heap with the most likely candidate on top, the lower
-// id where two are equal.
-type likeliest []candidate
+func (c candidate) mass() float64 { return c.weight }
 
-func (h likeliest) before(i, j int) bool {
-	return h[i].logit > h[j].logit || h[i].logit == h[j].logit && h[i].id < h[j].id
-}
-
-func (h likeliest) order() {
-	for i := len(h)/2 - 1; i >= 0; i-- {
-		h.sink(i)
+func sum(list []candidate) (total float64) {
+	for _, c := range list {
+		total += c.weight
 	}
+	return total
 }
 
-func (h likeliest) sink(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			return
-		}
-		if right := child + 1; right < len(h) && h.before(right, child) {
-			child = right
-		}
-		if !h.before(child, i) {
-			return
-		}
-		h[i], h[child] = h[child], h[i]
-		i = child
-	}
+// before orders by likelihood; of two equal ones the lower id comes first.
+func (c candidate) before(d candidate) bool {
+	return c.logit > d.logit || c.logit == d.logit && c.id < d.id
 }
 
-// popTo moves up to n candidates from the top to the end, while more asks for
-// another, and returns where they begin.
-func (h likeliest) popTo(n int, more func(candidate) bool) (from int) {
-	from = len(h)
-	for i := range min(n, len(h)) {
-		from = len(h) - 1 - i
-		h[0], h[from] = h[from], h[0]
-		h[:from].sink(0)
-		if !more(h[from]) {
+// head brings the most likely candidates to the front, as few as have the
+// mass that is needed, and returns them, in no particular order.
+func head(list []candidate, need float64, mass func(candidate) float64) []candidate {
+	in, out := 0, len(list) // list[:in] is in, list[out:] is out
+	for in < out {
+		middle := in + divide(list[in:out])
+		var m float64
+		for _, c := range list[in:middle] {
+			m += mass(c)
+		}
+		if m >= need {
+			out = middle
+			continue
+		}
+		need -= m + mass(list[middle])
+		in = middle + 1
+		if need <= 0 {
 			break
 		}
 	}
-	return from
+	return list[:in]
+}
+
+// divide picks a candidate, moves those before it to its left and the others
+// to its right, and returns its place.
+func divide(list []candidate) int {
+	last := len(list) - 1
+	list[len(list)/2], list[last] = list[last], list[len(list)/2]
+	place := 0
+	for i, c := range list[:last] {
+		if c.before(list[last]) {
+			list[i], list[place] = list[place], c
+			place++
+		}
+	}
+	list[place], list[last] = list[last], list[place]
+	return place
 }
