@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/llenergymeasure/llem/plugins/ggml/internal/dummy"
+	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/plugintest"
 )
 
@@ -35,4 +37,11 @@ func buildAndRun(m *testing.M) int {
 
 func TestConformance(t *testing.T) {
 	plugintest.Run(t, []string{plugin}, plugintest.Options{})
+}
+
+// The same rules on a user's file, with sequences beside each other.
+func TestConformanceWithAFile(t *testing.T) {
+	c := cell(sdk.Table{"batch_size": int64(2), "flash_attention": true, "kv_type": "f32"})
+	c.Model = sdk.Model{Path: modelFile(t, dummy.Q8_0), Weights: sdk.WeightsAuto}
+	plugintest.Run(t, []string{plugin}, plugintest.Options{Cell: &c})
 }
