@@ -80,6 +80,9 @@ type Domain struct {
 	Source string `json:"source,omitempty"`
 	// FirstSampleNs is the time from opening the source to its first valid sample.
 	FirstSampleNs int64 `json:"first_sample_ns,omitempty"`
+	// Doc is the source's own words on what the joules cover and, for a model,
+	// which numbers it was made with.
+	Doc string `json:"doc,omitempty"`
 }
 
 // Validate refuses a description with which no joule could be computed. Unknown
