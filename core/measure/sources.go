@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,22 +61,26 @@ type openSource struct {
 	builders map[string]*energy.Builder // by the source's own domain id
 }
 
-// openSources starts and opens the named sources and begins to record. auto
-// stands for: nvml if a cell uses a GPU, rapl if it can be read, and the
-// estimate only when nothing else measures.
+// openSources starts and opens the named sources and begins to record. "auto"
+// comes last, wherever it is named, since it depends on what the others measure;
+// a source that is named twice is opened once.
 func openSources(ctx context.Context, opener Opener, names []string, usesGPU bool) (*recorder, error) {
 	r := &recorder{failed: map[string]error{}}
+	var err error
 	for _, name := range names {
-		var err error
-		if name == autoSource {
-			err = r.openAuto(ctx, opener, usesGPU)
-		} else {
-			err = r.open(ctx, opener, name, "named by the study")
+		if name == autoSource || r.has(name) {
+			continue
 		}
-		if err != nil {
-			r.close(ctx)
-			return nil, err
+		if err = r.open(ctx, opener, name, "named by the study"); err != nil {
+			break
 		}
+	}
+	if err == nil && slices.Contains(names, autoSource) {
+		err = r.openAuto(ctx, opener, usesGPU)
+	}
+	if err != nil {
+		r.close(ctx)
+		return nil, err
 	}
 	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel
@@ -86,28 +91,50 @@ func openSources(ctx context.Context, opener Opener, names []string, usesGPU boo
 	return r, nil
 }
 
+func (r *recorder) has(name string) bool {
+	return slices.ContainsFunc(r.sources, func(s openSource) bool { return s.Name == name })
+}
+
+// measures tells whether any open source reads more than a model.
+func (r *recorder) measures() bool {
+	return slices.ContainsFunc(r.domains(), func(d energy.Domain) bool { return !d.Estimated })
+}
+
+// openAuto opens nvml if a cell uses a GPU, rapl if it can be read, and the
+// estimate only when nothing measures. What was tried in vain is told in the
+// reason of each source that was chosen instead or beside it.
 func (r *recorder) openAuto(ctx context.Context, opener Opener, usesGPU bool) error {
+	first := len(r.sources)
 	var refusals []string
-	try := func(name, why string) bool {
-		err := r.open(ctx, opener, name, why)
-		if err != nil {
+	try := func(name, why string) {
+		if r.has(name) {
+			return
+		}
+		switch err := r.open(ctx, opener, name, why); {
+		case errors.Is(err, ErrNotInstalled):
+			// Nobody asked for it by name: where it was looked for is no matter.
+			refusals = append(refusals, fmt.Sprintf("energy source %s: %v", name, ErrNotInstalled))
+		case err != nil:
 			refusals = append(refusals, err.Error())
 		}
-		return err == nil
 	}
-	measured := false
 	if usesGPU {
-		measured = try(nvmlSource, "auto: the study uses a GPU")
+		try(nvmlSource, "auto: the study uses a GPU")
 	}
-	measured = try(raplSource, "auto: its counters can be read") || measured
-	if measured {
-		return ctx.Err()
+	try(raplSource, "auto: its counters can be read")
+	if !r.measures() {
+		try(estimatedSource, "auto: nothing measures here")
 	}
-	why := "auto: nothing measures here (" + strings.Join(refusals, "; ") + ")"
-	if try(estimatedSource, why) {
-		return nil
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return fmt.Errorf("open energy sources: %s; install a source (`llem plugins list` shows what there is) or name one in `energy`", strings.Join(refusals, "; "))
+	if len(r.sources) == 0 {
+		return fmt.Errorf("open energy sources: %s; install a source (`llem plugins list` shows what there is) or name one in `energy`", strings.Join(refusals, "; "))
+	}
+	for i := min(first, len(r.sources)-1); i < len(r.sources) && len(refusals) > 0; i++ {
+		r.sources[i].why += "; not opened: " + strings.Join(refusals, "; ")
+	}
+	return nil
 }
 
 func (r *recorder) open(ctx context.Context, opener Opener, name, why string) error {
@@ -161,6 +188,7 @@ func energyDomain(source string, d sdk.Domain) (energy.Domain, error) {
 		LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs, UpdateNs: d.UpdatePeriodNs,
 		UnitNum: d.UnitNumerator, UnitDen: d.UnitDenominator,
 		Estimated: d.Estimated, Host: d.Host, Source: source, FirstSampleNs: d.FirstSampleNs,
+		Doc: d.Doc,
 	}
 	if d.ContainedIn != "" {
 		domain.ContainedIn = source + "/" + d.ContainedIn
