@@ -880,8 +880,10 @@ type LoadReport struct {
 	KvCapacityTokens *int64       `protobuf:"varint,7,opt,name=kv_capacity_tokens,json=kvCapacityTokens,proto3,oneof" json:"kv_capacity_tokens,omitempty"`
 	Devices          []*DeviceUse `protobuf:"bytes,8,rep,name=devices,proto3" json:"devices,omitempty"`
 	// Notes that belong in the result, such as a parameter without effect.
-	Warnings      []*Warning      `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	Edge          *EdgeKindReport `protobuf:"bytes,10,opt,name=edge,proto3" json:"edge,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What Check promised, as the loaded engine keeps it.
+	Edge          EdgeKind `protobuf:"varint,10,opt,name=edge,proto3,enum=llem.plugin.v1.EdgeKind" json:"edge,omitempty"`
+	MaxCancelMs   uint32   `protobuf:"varint,11,opt,name=max_cancel_ms,json=maxCancelMs,proto3" json:"max_cancel_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -979,61 +981,14 @@ func (x *LoadReport) GetWarnings() []*Warning {
 	return nil
 }
 
-func (x *LoadReport) GetEdge() *EdgeKindReport {
+func (x *LoadReport) GetEdge() EdgeKind {
 	if x != nil {
 		return x.Edge
 	}
-	return nil
+	return EdgeKind_EDGE_KIND_UNSPECIFIED
 }
 
-// EdgeKindReport repeats what Check promised, as the loaded engine keeps it.
-type EdgeKindReport struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of an EdgeKind value.
-	Kind          string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	MaxCancelMs   uint32 `protobuf:"varint,2,opt,name=max_cancel_ms,json=maxCancelMs,proto3" json:"max_cancel_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *EdgeKindReport) Reset() {
-	*x = EdgeKindReport{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *EdgeKindReport) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*EdgeKindReport) ProtoMessage() {}
-
-func (x *EdgeKindReport) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use EdgeKindReport.ProtoReflect.Descriptor instead.
-func (*EdgeKindReport) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *EdgeKindReport) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *EdgeKindReport) GetMaxCancelMs() uint32 {
+func (x *LoadReport) GetMaxCancelMs() uint32 {
 	if x != nil {
 		return x.MaxCancelMs
 	}
@@ -1051,7 +1006,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[9]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1018,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[9]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1031,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{9}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Warning) GetCode() string {
@@ -1110,7 +1065,7 @@ type TokenizeRequest struct {
 
 func (x *TokenizeRequest) Reset() {
 	*x = TokenizeRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[10]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1077,7 @@ func (x *TokenizeRequest) String() string {
 func (*TokenizeRequest) ProtoMessage() {}
 
 func (x *TokenizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[10]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1090,7 @@ func (x *TokenizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenizeRequest.ProtoReflect.Descriptor instead.
 func (*TokenizeRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{10}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TokenizeRequest) GetRequiredFeatures() []string {
@@ -1161,7 +1116,7 @@ type TokenizeResponse struct {
 
 func (x *TokenizeResponse) Reset() {
 	*x = TokenizeResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[11]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1128,7 @@ func (x *TokenizeResponse) String() string {
 func (*TokenizeResponse) ProtoMessage() {}
 
 func (x *TokenizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[11]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1141,7 @@ func (x *TokenizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenizeResponse.ProtoReflect.Descriptor instead.
 func (*TokenizeResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{11}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TokenizeResponse) GetSequences() []*TokenIds {
@@ -1205,7 +1160,7 @@ type TokenIds struct {
 
 func (x *TokenIds) Reset() {
 	*x = TokenIds{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[12]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1172,7 @@ func (x *TokenIds) String() string {
 func (*TokenIds) ProtoMessage() {}
 
 func (x *TokenIds) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[12]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1185,7 @@ func (x *TokenIds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenIds.ProtoReflect.Descriptor instead.
 func (*TokenIds) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{12}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TokenIds) GetIds() []uint32 {
@@ -1252,7 +1207,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[13]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1219,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[13]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1232,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{13}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PrepareRequest) GetRequiredFeatures() []string {
@@ -1311,7 +1266,7 @@ type WorkHeader struct {
 
 func (x *WorkHeader) Reset() {
 	*x = WorkHeader{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[14]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1278,7 @@ func (x *WorkHeader) String() string {
 func (*WorkHeader) ProtoMessage() {}
 
 func (x *WorkHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[14]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1291,7 @@ func (x *WorkHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkHeader.ProtoReflect.Descriptor instead.
 func (*WorkHeader) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{14}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WorkHeader) GetExactLengths() bool {
@@ -1366,7 +1321,7 @@ type WorkItem struct {
 
 func (x *WorkItem) Reset() {
 	*x = WorkItem{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[15]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1333,7 @@ func (x *WorkItem) String() string {
 func (*WorkItem) ProtoMessage() {}
 
 func (x *WorkItem) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[15]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1346,7 @@ func (x *WorkItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkItem.ProtoReflect.Descriptor instead.
 func (*WorkItem) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{15}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WorkItem) GetTokenIds() []uint32 {
@@ -1428,7 +1383,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[16]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1395,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[16]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1408,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{16}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PrepareResponse) GetWorkId() string {
@@ -1501,7 +1456,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[17]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1468,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[17]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1481,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{17}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunRequest) GetRequiredFeatures() []string {
@@ -1630,7 +1585,7 @@ type RunResponse struct {
 
 func (x *RunResponse) Reset() {
 	*x = RunResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[18]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1597,7 @@ func (x *RunResponse) String() string {
 func (*RunResponse) ProtoMessage() {}
 
 func (x *RunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[18]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1610,7 @@ func (x *RunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResponse.ProtoReflect.Descriptor instead.
 func (*RunResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{18}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RunResponse) GetEvent() isRunResponse_Event {
@@ -1768,7 +1723,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[19]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1735,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[19]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1748,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{19}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Started) GetMonoNs() int64 {
@@ -1819,7 +1774,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[20]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1786,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[20]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1799,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{20}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Heartbeat) GetMonoNs() int64 {
@@ -1912,7 +1867,7 @@ type Pass struct {
 
 func (x *Pass) Reset() {
 	*x = Pass{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[21]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +1879,7 @@ func (x *Pass) String() string {
 func (*Pass) ProtoMessage() {}
 
 func (x *Pass) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[21]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +1892,7 @@ func (x *Pass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pass.ProtoReflect.Descriptor instead.
 func (*Pass) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{21}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Pass) GetIndex() uint32 {
@@ -2019,7 +1974,7 @@ type Completions struct {
 
 func (x *Completions) Reset() {
 	*x = Completions{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[22]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +1986,7 @@ func (x *Completions) String() string {
 func (*Completions) ProtoMessage() {}
 
 func (x *Completions) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[22]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +1999,7 @@ func (x *Completions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completions.ProtoReflect.Descriptor instead.
 func (*Completions) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{22}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Completions) GetItems() []*Completion {
@@ -2083,7 +2038,7 @@ type Completion struct {
 
 func (x *Completion) Reset() {
 	*x = Completion{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[23]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2050,7 @@ func (x *Completion) String() string {
 func (*Completion) ProtoMessage() {}
 
 func (x *Completion) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[23]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2063,7 @@ func (x *Completion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completion.ProtoReflect.Descriptor instead.
 func (*Completion) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{23}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Completion) GetRequest() uint32 {
@@ -2215,7 +2170,7 @@ type Steps struct {
 
 func (x *Steps) Reset() {
 	*x = Steps{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[24]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2182,7 @@ func (x *Steps) String() string {
 func (*Steps) ProtoMessage() {}
 
 func (x *Steps) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[24]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2195,7 @@ func (x *Steps) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Steps.ProtoReflect.Descriptor instead.
 func (*Steps) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{24}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Steps) GetEndNs() []int64 {
@@ -2282,7 +2237,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2249,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2262,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{25}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Finished) GetMonoNs() int64 {
@@ -2376,7 +2331,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2343,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2356,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{26}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StopRequest) GetRequiredFeatures() []string {
@@ -2428,7 +2383,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2395,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2408,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{27}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StopResponse) GetWasRunning() bool {
@@ -2472,7 +2427,7 @@ type CountersRequest struct {
 
 func (x *CountersRequest) Reset() {
 	*x = CountersRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2439,7 @@ func (x *CountersRequest) String() string {
 func (*CountersRequest) ProtoMessage() {}
 
 func (x *CountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2452,7 @@ func (x *CountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRequest.ProtoReflect.Descriptor instead.
 func (*CountersRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{28}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CountersRequest) GetRequiredFeatures() []string {
@@ -2516,7 +2471,7 @@ type CountersResponse struct {
 
 func (x *CountersResponse) Reset() {
 	*x = CountersResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2483,7 @@ func (x *CountersResponse) String() string {
 func (*CountersResponse) ProtoMessage() {}
 
 func (x *CountersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2496,7 @@ func (x *CountersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersResponse.ProtoReflect.Descriptor instead.
 func (*CountersResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{29}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CountersResponse) GetCounters() *Counters {
@@ -2572,7 +2527,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2584,7 +2539,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2597,7 +2552,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{30}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Counters) GetMonoNs() int64 {
@@ -2698,7 +2653,7 @@ type NamedMetric struct {
 
 func (x *NamedMetric) Reset() {
 	*x = NamedMetric{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2665,7 @@ func (x *NamedMetric) String() string {
 func (*NamedMetric) ProtoMessage() {}
 
 func (x *NamedMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2678,7 @@ func (x *NamedMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedMetric.ProtoReflect.Descriptor instead.
 func (*NamedMetric) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{31}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NamedMetric) GetName() string {
@@ -2764,7 +2719,7 @@ type UnloadRequest struct {
 
 func (x *UnloadRequest) Reset() {
 	*x = UnloadRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2776,7 +2731,7 @@ func (x *UnloadRequest) String() string {
 func (*UnloadRequest) ProtoMessage() {}
 
 func (x *UnloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2789,7 +2744,7 @@ func (x *UnloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadRequest.ProtoReflect.Descriptor instead.
 func (*UnloadRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{32}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UnloadRequest) GetRequiredFeatures() []string {
@@ -2814,7 +2769,7 @@ type UnloadResponse struct {
 
 func (x *UnloadResponse) Reset() {
 	*x = UnloadResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[33]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2826,7 +2781,7 @@ func (x *UnloadResponse) String() string {
 func (*UnloadResponse) ProtoMessage() {}
 
 func (x *UnloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[33]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2839,14 +2794,14 @@ func (x *UnloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadResponse.ProtoReflect.Descriptor instead.
 func (*UnloadResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{33}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{32}
 }
 
 var File_llem_plugin_v1_backend_proto protoreflect.FileDescriptor
 
 const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\n" +
-	"\x1cllem/plugin/v1/backend.proto\x12\x0ellem.plugin.v1\x1a\x19llem/plugin/v1/cell.proto\x1a\x1allem/plugin/v1/value.proto\"\xde\x02\n" +
+	"\x1cllem/plugin/v1/backend.proto\x12\x0ellem.plugin.v1\x1a\x19llem/plugin/v1/cell.proto\x1a\x1bllem/plugin/v1/plugin.proto\x1a\x1allem/plugin/v1/value.proto\"\xde\x02\n" +
 	"\vLoadRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\x12(\n" +
 	"\x04cell\x18\x02 \x01(\v2\x14.llem.plugin.v1.CellR\x04cell\x12\x1d\n" +
@@ -2900,7 +2855,7 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04rank\x18\x03 \x01(\rR\x04rank\x12\x10\n" +
-	"\x03pid\x18\x04 \x01(\x03R\x03pid\"\xf8\x03\n" +
+	"\x03pid\x18\x04 \x01(\x03R\x03pid\"\x96\x04\n" +
 	"\n" +
 	"LoadReport\x12\x16\n" +
 	"\x06engine\x18\x01 \x01(\tR\x06engine\x12%\n" +
@@ -2911,13 +2866,11 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\x05model\x18\x06 \x01(\v2\x1d.llem.plugin.v1.ModelIdentityR\x05model\x121\n" +
 	"\x12kv_capacity_tokens\x18\a \x01(\x03H\x00R\x10kvCapacityTokens\x88\x01\x01\x123\n" +
 	"\adevices\x18\b \x03(\v2\x19.llem.plugin.v1.DeviceUseR\adevices\x123\n" +
-	"\bwarnings\x18\t \x03(\v2\x17.llem.plugin.v1.WarningR\bwarnings\x122\n" +
+	"\bwarnings\x18\t \x03(\v2\x17.llem.plugin.v1.WarningR\bwarnings\x12,\n" +
 	"\x04edge\x18\n" +
-	" \x01(\v2\x1e.llem.plugin.v1.EdgeKindReportR\x04edgeB\x15\n" +
-	"\x13_kv_capacity_tokens\"H\n" +
-	"\x0eEdgeKindReport\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\"\n" +
-	"\rmax_cancel_ms\x18\x02 \x01(\rR\vmaxCancelMs\"R\n" +
+	" \x01(\x0e2\x18.llem.plugin.v1.EdgeKindR\x04edge\x12\"\n" +
+	"\rmax_cancel_ms\x18\v \x01(\rR\vmaxCancelMsB\x15\n" +
+	"\x13_kv_capacity_tokens\"R\n" +
 	"\aWarning\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x19\n" +
@@ -3124,7 +3077,7 @@ func file_llem_plugin_v1_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_llem_plugin_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_llem_plugin_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_llem_plugin_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_llem_plugin_v1_backend_proto_goTypes = []any{
 	(StageKind)(0),           // 0: llem.plugin.v1.StageKind
 	(StageMoment)(0),         // 1: llem.plugin.v1.StageMoment
@@ -3139,86 +3092,86 @@ var file_llem_plugin_v1_backend_proto_goTypes = []any{
 	(*ModelIdentity)(nil),    // 10: llem.plugin.v1.ModelIdentity
 	(*DeviceUse)(nil),        // 11: llem.plugin.v1.DeviceUse
 	(*LoadReport)(nil),       // 12: llem.plugin.v1.LoadReport
-	(*EdgeKindReport)(nil),   // 13: llem.plugin.v1.EdgeKindReport
-	(*Warning)(nil),          // 14: llem.plugin.v1.Warning
-	(*TokenizeRequest)(nil),  // 15: llem.plugin.v1.TokenizeRequest
-	(*TokenizeResponse)(nil), // 16: llem.plugin.v1.TokenizeResponse
-	(*TokenIds)(nil),         // 17: llem.plugin.v1.TokenIds
-	(*PrepareRequest)(nil),   // 18: llem.plugin.v1.PrepareRequest
-	(*WorkHeader)(nil),       // 19: llem.plugin.v1.WorkHeader
-	(*WorkItem)(nil),         // 20: llem.plugin.v1.WorkItem
-	(*PrepareResponse)(nil),  // 21: llem.plugin.v1.PrepareResponse
-	(*RunRequest)(nil),       // 22: llem.plugin.v1.RunRequest
-	(*RunResponse)(nil),      // 23: llem.plugin.v1.RunResponse
-	(*Started)(nil),          // 24: llem.plugin.v1.Started
-	(*Heartbeat)(nil),        // 25: llem.plugin.v1.Heartbeat
-	(*Pass)(nil),             // 26: llem.plugin.v1.Pass
-	(*Completions)(nil),      // 27: llem.plugin.v1.Completions
-	(*Completion)(nil),       // 28: llem.plugin.v1.Completion
-	(*Steps)(nil),            // 29: llem.plugin.v1.Steps
-	(*Finished)(nil),         // 30: llem.plugin.v1.Finished
-	(*StopRequest)(nil),      // 31: llem.plugin.v1.StopRequest
-	(*StopResponse)(nil),     // 32: llem.plugin.v1.StopResponse
-	(*CountersRequest)(nil),  // 33: llem.plugin.v1.CountersRequest
-	(*CountersResponse)(nil), // 34: llem.plugin.v1.CountersResponse
-	(*Counters)(nil),         // 35: llem.plugin.v1.Counters
-	(*NamedMetric)(nil),      // 36: llem.plugin.v1.NamedMetric
-	(*UnloadRequest)(nil),    // 37: llem.plugin.v1.UnloadRequest
-	(*UnloadResponse)(nil),   // 38: llem.plugin.v1.UnloadResponse
-	nil,                      // 39: llem.plugin.v1.LoadRequest.SecretsEntry
-	(*Cell)(nil),             // 40: llem.plugin.v1.Cell
-	(*TableValue)(nil),       // 41: llem.plugin.v1.TableValue
+	(*Warning)(nil),          // 13: llem.plugin.v1.Warning
+	(*TokenizeRequest)(nil),  // 14: llem.plugin.v1.TokenizeRequest
+	(*TokenizeResponse)(nil), // 15: llem.plugin.v1.TokenizeResponse
+	(*TokenIds)(nil),         // 16: llem.plugin.v1.TokenIds
+	(*PrepareRequest)(nil),   // 17: llem.plugin.v1.PrepareRequest
+	(*WorkHeader)(nil),       // 18: llem.plugin.v1.WorkHeader
+	(*WorkItem)(nil),         // 19: llem.plugin.v1.WorkItem
+	(*PrepareResponse)(nil),  // 20: llem.plugin.v1.PrepareResponse
+	(*RunRequest)(nil),       // 21: llem.plugin.v1.RunRequest
+	(*RunResponse)(nil),      // 22: llem.plugin.v1.RunResponse
+	(*Started)(nil),          // 23: llem.plugin.v1.Started
+	(*Heartbeat)(nil),        // 24: llem.plugin.v1.Heartbeat
+	(*Pass)(nil),             // 25: llem.plugin.v1.Pass
+	(*Completions)(nil),      // 26: llem.plugin.v1.Completions
+	(*Completion)(nil),       // 27: llem.plugin.v1.Completion
+	(*Steps)(nil),            // 28: llem.plugin.v1.Steps
+	(*Finished)(nil),         // 29: llem.plugin.v1.Finished
+	(*StopRequest)(nil),      // 30: llem.plugin.v1.StopRequest
+	(*StopResponse)(nil),     // 31: llem.plugin.v1.StopResponse
+	(*CountersRequest)(nil),  // 32: llem.plugin.v1.CountersRequest
+	(*CountersResponse)(nil), // 33: llem.plugin.v1.CountersResponse
+	(*Counters)(nil),         // 34: llem.plugin.v1.Counters
+	(*NamedMetric)(nil),      // 35: llem.plugin.v1.NamedMetric
+	(*UnloadRequest)(nil),    // 36: llem.plugin.v1.UnloadRequest
+	(*UnloadResponse)(nil),   // 37: llem.plugin.v1.UnloadResponse
+	nil,                      // 38: llem.plugin.v1.LoadRequest.SecretsEntry
+	(*Cell)(nil),             // 39: llem.plugin.v1.Cell
+	(*TableValue)(nil),       // 40: llem.plugin.v1.TableValue
+	(EdgeKind)(0),            // 41: llem.plugin.v1.EdgeKind
 	(*Sampling)(nil),         // 42: llem.plugin.v1.Sampling
 	(Loop)(0),                // 43: llem.plugin.v1.Loop
 }
 var file_llem_plugin_v1_backend_proto_depIdxs = []int32{
-	40, // 0: llem.plugin.v1.LoadRequest.cell:type_name -> llem.plugin.v1.Cell
-	39, // 1: llem.plugin.v1.LoadRequest.secrets:type_name -> llem.plugin.v1.LoadRequest.SecretsEntry
+	39, // 0: llem.plugin.v1.LoadRequest.cell:type_name -> llem.plugin.v1.Cell
+	38, // 1: llem.plugin.v1.LoadRequest.secrets:type_name -> llem.plugin.v1.LoadRequest.SecretsEntry
 	8,  // 2: llem.plugin.v1.LoadResponse.stage:type_name -> llem.plugin.v1.Stage
 	12, // 3: llem.plugin.v1.LoadResponse.report:type_name -> llem.plugin.v1.LoadReport
 	7,  // 4: llem.plugin.v1.LoadResponse.heartbeat:type_name -> llem.plugin.v1.LoadHeartbeat
 	0,  // 5: llem.plugin.v1.Stage.kind:type_name -> llem.plugin.v1.StageKind
 	1,  // 6: llem.plugin.v1.Stage.moment:type_name -> llem.plugin.v1.StageMoment
 	9,  // 7: llem.plugin.v1.LoadReport.packages:type_name -> llem.plugin.v1.Package
-	41, // 8: llem.plugin.v1.LoadReport.resolved:type_name -> llem.plugin.v1.TableValue
+	40, // 8: llem.plugin.v1.LoadReport.resolved:type_name -> llem.plugin.v1.TableValue
 	10, // 9: llem.plugin.v1.LoadReport.model:type_name -> llem.plugin.v1.ModelIdentity
 	11, // 10: llem.plugin.v1.LoadReport.devices:type_name -> llem.plugin.v1.DeviceUse
-	14, // 11: llem.plugin.v1.LoadReport.warnings:type_name -> llem.plugin.v1.Warning
-	13, // 12: llem.plugin.v1.LoadReport.edge:type_name -> llem.plugin.v1.EdgeKindReport
-	17, // 13: llem.plugin.v1.TokenizeResponse.sequences:type_name -> llem.plugin.v1.TokenIds
-	19, // 14: llem.plugin.v1.PrepareRequest.header:type_name -> llem.plugin.v1.WorkHeader
-	20, // 15: llem.plugin.v1.PrepareRequest.items:type_name -> llem.plugin.v1.WorkItem
+	13, // 11: llem.plugin.v1.LoadReport.warnings:type_name -> llem.plugin.v1.Warning
+	41, // 12: llem.plugin.v1.LoadReport.edge:type_name -> llem.plugin.v1.EdgeKind
+	16, // 13: llem.plugin.v1.TokenizeResponse.sequences:type_name -> llem.plugin.v1.TokenIds
+	18, // 14: llem.plugin.v1.PrepareRequest.header:type_name -> llem.plugin.v1.WorkHeader
+	19, // 15: llem.plugin.v1.PrepareRequest.items:type_name -> llem.plugin.v1.WorkItem
 	42, // 16: llem.plugin.v1.WorkHeader.sampling:type_name -> llem.plugin.v1.Sampling
 	43, // 17: llem.plugin.v1.RunRequest.loop:type_name -> llem.plugin.v1.Loop
 	2,  // 18: llem.plugin.v1.RunRequest.record:type_name -> llem.plugin.v1.Record
-	24, // 19: llem.plugin.v1.RunResponse.started:type_name -> llem.plugin.v1.Started
-	25, // 20: llem.plugin.v1.RunResponse.heartbeat:type_name -> llem.plugin.v1.Heartbeat
-	26, // 21: llem.plugin.v1.RunResponse.pass:type_name -> llem.plugin.v1.Pass
-	27, // 22: llem.plugin.v1.RunResponse.completions:type_name -> llem.plugin.v1.Completions
-	29, // 23: llem.plugin.v1.RunResponse.steps:type_name -> llem.plugin.v1.Steps
-	30, // 24: llem.plugin.v1.RunResponse.finished:type_name -> llem.plugin.v1.Finished
-	28, // 25: llem.plugin.v1.Completions.items:type_name -> llem.plugin.v1.Completion
+	23, // 19: llem.plugin.v1.RunResponse.started:type_name -> llem.plugin.v1.Started
+	24, // 20: llem.plugin.v1.RunResponse.heartbeat:type_name -> llem.plugin.v1.Heartbeat
+	25, // 21: llem.plugin.v1.RunResponse.pass:type_name -> llem.plugin.v1.Pass
+	26, // 22: llem.plugin.v1.RunResponse.completions:type_name -> llem.plugin.v1.Completions
+	28, // 23: llem.plugin.v1.RunResponse.steps:type_name -> llem.plugin.v1.Steps
+	29, // 24: llem.plugin.v1.RunResponse.finished:type_name -> llem.plugin.v1.Finished
+	27, // 25: llem.plugin.v1.Completions.items:type_name -> llem.plugin.v1.Completion
 	3,  // 26: llem.plugin.v1.Finished.reason:type_name -> llem.plugin.v1.FinishReason
-	35, // 27: llem.plugin.v1.Finished.before:type_name -> llem.plugin.v1.Counters
-	35, // 28: llem.plugin.v1.Finished.after:type_name -> llem.plugin.v1.Counters
-	22, // 29: llem.plugin.v1.Finished.applied:type_name -> llem.plugin.v1.RunRequest
+	34, // 27: llem.plugin.v1.Finished.before:type_name -> llem.plugin.v1.Counters
+	34, // 28: llem.plugin.v1.Finished.after:type_name -> llem.plugin.v1.Counters
+	21, // 29: llem.plugin.v1.Finished.applied:type_name -> llem.plugin.v1.RunRequest
 	4,  // 30: llem.plugin.v1.StopRequest.kind:type_name -> llem.plugin.v1.StopKind
-	35, // 31: llem.plugin.v1.CountersResponse.counters:type_name -> llem.plugin.v1.Counters
-	36, // 32: llem.plugin.v1.Counters.named:type_name -> llem.plugin.v1.NamedMetric
+	34, // 31: llem.plugin.v1.CountersResponse.counters:type_name -> llem.plugin.v1.Counters
+	35, // 32: llem.plugin.v1.Counters.named:type_name -> llem.plugin.v1.NamedMetric
 	5,  // 33: llem.plugin.v1.BackendService.Load:input_type -> llem.plugin.v1.LoadRequest
-	15, // 34: llem.plugin.v1.BackendService.Tokenize:input_type -> llem.plugin.v1.TokenizeRequest
-	18, // 35: llem.plugin.v1.BackendService.Prepare:input_type -> llem.plugin.v1.PrepareRequest
-	22, // 36: llem.plugin.v1.BackendService.Run:input_type -> llem.plugin.v1.RunRequest
-	31, // 37: llem.plugin.v1.BackendService.Stop:input_type -> llem.plugin.v1.StopRequest
-	33, // 38: llem.plugin.v1.BackendService.Counters:input_type -> llem.plugin.v1.CountersRequest
-	37, // 39: llem.plugin.v1.BackendService.Unload:input_type -> llem.plugin.v1.UnloadRequest
+	14, // 34: llem.plugin.v1.BackendService.Tokenize:input_type -> llem.plugin.v1.TokenizeRequest
+	17, // 35: llem.plugin.v1.BackendService.Prepare:input_type -> llem.plugin.v1.PrepareRequest
+	21, // 36: llem.plugin.v1.BackendService.Run:input_type -> llem.plugin.v1.RunRequest
+	30, // 37: llem.plugin.v1.BackendService.Stop:input_type -> llem.plugin.v1.StopRequest
+	32, // 38: llem.plugin.v1.BackendService.Counters:input_type -> llem.plugin.v1.CountersRequest
+	36, // 39: llem.plugin.v1.BackendService.Unload:input_type -> llem.plugin.v1.UnloadRequest
 	6,  // 40: llem.plugin.v1.BackendService.Load:output_type -> llem.plugin.v1.LoadResponse
-	16, // 41: llem.plugin.v1.BackendService.Tokenize:output_type -> llem.plugin.v1.TokenizeResponse
-	21, // 42: llem.plugin.v1.BackendService.Prepare:output_type -> llem.plugin.v1.PrepareResponse
-	23, // 43: llem.plugin.v1.BackendService.Run:output_type -> llem.plugin.v1.RunResponse
-	32, // 44: llem.plugin.v1.BackendService.Stop:output_type -> llem.plugin.v1.StopResponse
-	34, // 45: llem.plugin.v1.BackendService.Counters:output_type -> llem.plugin.v1.CountersResponse
-	38, // 46: llem.plugin.v1.BackendService.Unload:output_type -> llem.plugin.v1.UnloadResponse
+	15, // 41: llem.plugin.v1.BackendService.Tokenize:output_type -> llem.plugin.v1.TokenizeResponse
+	20, // 42: llem.plugin.v1.BackendService.Prepare:output_type -> llem.plugin.v1.PrepareResponse
+	22, // 43: llem.plugin.v1.BackendService.Run:output_type -> llem.plugin.v1.RunResponse
+	31, // 44: llem.plugin.v1.BackendService.Stop:output_type -> llem.plugin.v1.StopResponse
+	33, // 45: llem.plugin.v1.BackendService.Counters:output_type -> llem.plugin.v1.CountersResponse
+	37, // 46: llem.plugin.v1.BackendService.Unload:output_type -> llem.plugin.v1.UnloadResponse
 	40, // [40:47] is the sub-list for method output_type
 	33, // [33:40] is the sub-list for method input_type
 	33, // [33:33] is the sub-list for extension type_name
@@ -3232,6 +3185,7 @@ func file_llem_plugin_v1_backend_proto_init() {
 		return
 	}
 	file_llem_plugin_v1_cell_proto_init()
+	file_llem_plugin_v1_plugin_proto_init()
 	file_llem_plugin_v1_value_proto_init()
 	file_llem_plugin_v1_backend_proto_msgTypes[1].OneofWrappers = []any{
 		(*LoadResponse_Stage)(nil),
@@ -3240,7 +3194,7 @@ func file_llem_plugin_v1_backend_proto_init() {
 	}
 	file_llem_plugin_v1_backend_proto_msgTypes[5].OneofWrappers = []any{}
 	file_llem_plugin_v1_backend_proto_msgTypes[7].OneofWrappers = []any{}
-	file_llem_plugin_v1_backend_proto_msgTypes[18].OneofWrappers = []any{
+	file_llem_plugin_v1_backend_proto_msgTypes[17].OneofWrappers = []any{
 		(*RunResponse_Started)(nil),
 		(*RunResponse_Heartbeat)(nil),
 		(*RunResponse_Pass)(nil),
@@ -3248,15 +3202,15 @@ func file_llem_plugin_v1_backend_proto_init() {
 		(*RunResponse_Steps)(nil),
 		(*RunResponse_Finished)(nil),
 	}
-	file_llem_plugin_v1_backend_proto_msgTypes[23].OneofWrappers = []any{}
-	file_llem_plugin_v1_backend_proto_msgTypes[30].OneofWrappers = []any{}
+	file_llem_plugin_v1_backend_proto_msgTypes[22].OneofWrappers = []any{}
+	file_llem_plugin_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_llem_plugin_v1_backend_proto_rawDesc), len(file_llem_plugin_v1_backend_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   35,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

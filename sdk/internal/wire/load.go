@@ -28,7 +28,7 @@ func ToReport(r sdk.LoadReport) (*pb.LoadReport, error) {
 	out := &pb.LoadReport{
 		Engine: r.Engine, EngineVersion: r.EngineVersion, ImageDigest: r.ImageDigest, Resolved: resolved,
 		KvCapacityTokens: r.KVCapacityTokens,
-		Edge:             &pb.EdgeKindReport{Kind: string(r.Edge), MaxCancelMs: r.MaxCancelMs},
+		Edge:             edges.to(r.Edge), MaxCancelMs: r.MaxCancelMs,
 		Model: &pb.ModelIdentity{
 			Revision: m.Revision, ArtifactDigest: m.ArtifactDigest, Base: m.Base, Parameters: m.Parameters,
 			Layers: m.Layers, Heads: m.Heads, KvHeads: m.KVHeads, Vocab: m.Vocab, WeightType: m.WeightType,
@@ -57,7 +57,7 @@ func FromReport(r *pb.LoadReport) (sdk.LoadReport, error) {
 	out := sdk.LoadReport{
 		Engine: r.GetEngine(), EngineVersion: r.GetEngineVersion(), ImageDigest: r.GetImageDigest(), Resolved: resolved,
 		KVCapacityTokens: r.KvCapacityTokens,
-		Edge:             sdk.EdgeKind(r.GetEdge().GetKind()), MaxCancelMs: r.GetEdge().GetMaxCancelMs(),
+		Edge:             edges.from(r.GetEdge()), MaxCancelMs: r.GetMaxCancelMs(),
 	}
 	if m != nil {
 		out.Model = sdk.ModelIdentity{
