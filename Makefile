@@ -51,8 +51,9 @@ test:
 test-engines: build
 	tests/engines/run.sh
 
+# What llem itself costs, each figure beside its target.
 bench: build
-	tests/bench/run.sh
+	go run ./tests/bench
 
 # Linters and generators are pinned in modules of their own.
 bin/golangci-lint: tools/lint/go.mod
