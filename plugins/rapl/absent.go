@@ -25,8 +25,8 @@ func absent(sysfs string, err error) error {
 	}
 	switch {
 	case virtual():
-		e.Message += "; this is a virtual machine, and hypervisors do not pass the counters on"
-		e.Advice = "measure on the host itself, or use the estimate: energy = [\"hostpower\"]"
+		e.Message += ", and hypervisors do not pass the counters on to virtual machines"
+		e.Advice = "measure on the host itself"
 	case contained():
 		e.Advice = "this is a container: bind-mount the host's /sys/class/powercap and /sys/devices/virtual/powercap read-only, and name another place with the parameter sysfs"
 	default:
