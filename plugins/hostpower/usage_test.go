@@ -115,7 +115,7 @@ func TestBurningACore(t *testing.T) {
 	}()
 	var startNs, endNs int64
 	var cpuAtStart, cpuNs, cpuSeen int64 // cpuSeen: read before the last sample was
-	var burntMJ, most int64 // of mW * ms
+	var burntMJ, most int64              // of mW * ms
 	err = s.Stream(ctx, func(b sdk.SampleBatch) error {
 		stamp, mw := b.MonoNs[0], b.Values[0]
 		most = max(most, mw)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -88,36 +87,22 @@ func turn(t *testing.T, path string, raw, rangeUJ uint64) {
 	}()
 }
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "llem-rapl-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "rapl")
+// built is the plugin as it is installed.
+func built(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rapl")
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
+	return path
 }
 
 // The built plugin keeps every rule of the contract on counters that turn and
 // wrap.
 func TestConformance(t *testing.T) {
-	path, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
 	sysfs := plant(t, server)
 	turn(t, filepath.Join(powercap(sysfs), "intel-rapl:0", "energy_uj"), 262143000000, 262143328850)
-	results := plugintest.Check(t.Context(), []string{path}, plugintest.Options{
+	results := plugintest.Check(t.Context(), []string{built(t)}, plugintest.Options{
 		SourceParameters: sdk.Table{"sysfs": sysfs, "period_ms": int64(10)},
 	})
 	judged := 0
