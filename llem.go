@@ -100,24 +100,28 @@ func RunExperiment(ctx context.Context, e Experiment) (ExperimentResult, error) 
 	return out, err
 }
 
-// Run measures a prepared study.
+// Run measures a prepared study. Before the first load each plugin looks at
+// this machine once more, secrets are read, and the lock is written.
 func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
-	defer p.Close()
 	if err := p.checkEnvironment(ctx); err != nil {
 		return StudyResult{}, err
 	}
-	secrets, err := resolveSecrets(p)
+	secrets, err := p.resolveSecrets()
 	if err != nil {
 		return StudyResult{}, err
 	}
-	dir, err := p.createDir(ctx)
+	lock, err := p.keepLock()
+	if err != nil {
+		return StudyResult{}, err
+	}
+	dir, err := p.createDir(ctx, lock.Text())
 	if err != nil {
 		return StudyResult{}, err
 	}
 	outcome, runErr := measure.Run(ctx, measure.Options{
 		Study: p.Spec, Plan: p.Plan, Cells: p.Cells, Checks: p.Checks,
-		Opener: &opener{prepared: p}, Dir: dir, CacheDir: p.cacheDir("plugins"),
-		Secrets: secrets, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
+		Opener: &opener{prepared: p, secrets: secrets.sources}, Dir: dir, CacheDir: p.cacheDir("plugins"),
+		Secrets: secrets.backends, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
 	})
 	r := StudyResult{Dir: dir.Path(), Outcome: outcome}
 	readErr := r.read(p.User)
@@ -126,20 +130,16 @@ func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
 
 // createDir makes the result directory with everything that is known before
 // the first trial.
-func (p *Prepared) createDir(ctx context.Context) (*result.Dir, error) {
+func (p *Prepared) createDir(ctx context.Context, lock []byte) (*result.Dir, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the host's name: %w", err)
+	}
 	root := p.ResultsDir
 	if root == "" {
 		root = "results"
 	}
 	dir, err := result.Create(root, p.Spec.Name, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("ask for the host's name: %w", err)
-	}
-	lock, err := p.lockText()
 	if err != nil {
 		return nil, err
 	}
@@ -159,16 +159,17 @@ func (r *StudyResult) read(user study.UserConfig) error {
 	return err
 }
 
-// Report reads a result directory and derives its summary again.
+// Report reads a result directory, derives its summary again and renews the
+// derived files. The error may be about those alone, as in an archive that
+// cannot be written: then the summary is whole, and its Dir is set.
 func Report(dir string, user study.UserConfig) (report.Summary, []result.Trial, []result.Trial, error) {
+	if _, err := result.OpenDir(dir); err != nil {
+		return report.Summary{}, nil, nil, err
+	}
 	trials, failed, problems := result.ReadTrials(dir)
-	summary := report.Summarize(trials, failed, reportOptions(dir, user))
+	summary := report.Summarize(trials, failed, report.Options{Dir: filepath.Clean(dir), User: user})
 	for _, problem := range problems {
 		summary.AddProblem(problem)
 	}
 	return summary, trials, failed, report.WriteDerived(dir, summary)
-}
-
-func reportOptions(dir string, user study.UserConfig) report.Options {
-	return report.Options{Dir: filepath.Clean(dir), User: user}
 }

@@ -16,7 +16,10 @@ import (
 )
 
 // opener starts plugins from the registry, for core/measure.
-type opener struct{ prepared *Prepared }
+type opener struct {
+	prepared *Prepared
+	secrets  map[string]secretTable // of the energy sources, by name
+}
 
 // Backend starts a fresh process for one load.
 func (o *opener) Backend(ctx context.Context, cell study.Cell, log io.Writer) (*host.Plugin, result.Plugin, error) {
@@ -30,15 +33,15 @@ func (o *opener) Backend(ctx context.Context, cell study.Cell, log io.Writer) (*
 // Source starts an energy source: an instance of the study, the built-in
 // nvml, or a plugin by its own name.
 func (o *opener) Source(ctx context.Context, name string) (measure.Source, error) {
-	pluginName, request := name, sdk.OpenRequest{}
-	if instance, ok := o.prepared.Spec.Sources[name]; ok {
-		secrets, parameters, err := splitSecrets("sources."+name, o.prepared.schemas[instance.Plugin].SourceSchema, instance.Parameters)
-		if err != nil {
-			return measure.Source{}, err
-		}
-		pluginName, request = instance.Plugin, sdk.OpenRequest{Parameters: parameters, Secrets: secrets}
-	} else if name == nvml.Name {
+	if _, instance := o.prepared.Spec.Sources[name]; name == nvml.Name && !instance {
 		return measure.Source{Name: name, Sensor: nvml.New()}, nil
+	}
+	pluginName, request := name, sdk.OpenRequest{} // what "auto" comes to has no settings
+	for _, s := range o.prepared.sources {
+		if s.name == name {
+			table := o.secrets[name]
+			pluginName, request = s.plugin, sdk.OpenRequest{Parameters: table.rest, Secrets: table.secrets}
+		}
 	}
 	plugin, entry, err := o.prepared.Registry.Start(ctx, pluginName, host.Options{CoreVersion: Version})
 	if err != nil {

@@ -1,52 +1,68 @@
 package llem
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// resolveSecrets reads the secrets of every backend instance in use: values
-// that a study gives as {env = "NAME"} or {file = "PATH"}. They go to the
-// plugin with its Load and nowhere else.
-func resolveSecrets(p *Prepared) (map[string]map[string]string, error) {
-	all := map[string]map[string]string{}
+// resolvedSecrets are the values of what a study gives as {env = "NAME"} or
+// {file = "PATH"}. They go to the plugin with its Load or Open and nowhere
+// else: results hold the references.
+type resolvedSecrets struct {
+	backends map[string]map[string]string // by instance and key
+	sources  map[string]secretTable       // by the source's name
+}
+
+// secretTable is a table of parameters, parted.
+type secretTable struct {
+	secrets map[string]string
+	rest    sdk.Table
+}
+
+// resolveSecrets reads the secrets of every instance in use. What cannot be
+// read comes back as study.Problems.
+func (p *Prepared) resolveSecrets() (resolvedSecrets, error) {
+	all := resolvedSecrets{backends: map[string]map[string]string{}, sources: map[string]secretTable{}}
+	found := findings{spec: p.Spec}
 	for _, cell := range p.Cells {
-		if all[cell.Instance] != nil {
-			continue
+		if all.backends[cell.Instance] == nil {
+			all.backends[cell.Instance] = found.secrets("backends."+cell.Instance, p.schemas[cell.Plugin].BackendSchema, cell.Parameters).secrets
 		}
-		secrets, _, err := splitSecrets("backends."+cell.Instance, p.schemas[cell.Plugin].BackendSchema, cell.Parameters)
-		if err != nil {
-			return nil, err
-		}
-		all[cell.Instance] = secrets
+	}
+	for _, s := range p.sources {
+		all.sources[s.name] = found.secrets("sources."+s.name, p.schemas[s.plugin].SourceSchema, s.parameters)
+	}
+	if len(found.list) > 0 {
+		return all, found.list
 	}
 	return all, nil
 }
 
-// splitSecrets takes the secret keys out of a table and reads their values.
-func splitSecrets(section string, schema []sdk.Parameter, table map[string]any) (map[string]string, sdk.Table, error) {
-	secrets, rest := map[string]string{}, sdk.Table{}
-	for key, value := range table {
-		rest[key] = value
-	}
+// secrets takes the secret keys out of a table and reads their values.
+func (f *findings) secrets(section string, schema []sdk.Parameter, table map[string]any) secretTable {
+	parted := secretTable{secrets: map[string]string{}, rest: maps.Clone(table)}
 	for _, parameter := range schema {
 		reference, given := table[parameter.Key]
 		if !parameter.Secret || !given {
 			continue
 		}
+		delete(parted.rest, parameter.Key)
 		value, err := readSecret(reference)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s.%s: %w", section, parameter.Key, err)
+			f.add(section+"."+parameter.Key, err.Error(), "")
 		}
-		secrets[parameter.Key] = value
-		delete(rest, parameter.Key)
+		parted.secrets[parameter.Key] = value
 	}
-	return secrets, rest, nil
+	return parted
 }
 
+// readSecret reads what a reference names. That it is one was checked against
+// the plugin's schema; here it is read without trusting that.
 func readSecret(reference any) (string, error) {
 	normal, err := sdk.Normalize(reference)
 	if err != nil {
@@ -54,11 +70,11 @@ func readSecret(reference any) (string, error) {
 	}
 	table, ok := normal.(sdk.Table)
 	if !ok {
-		return "", fmt.Errorf(`a secret is given as {env = "NAME"} or {file = "PATH"}`)
+		return "", errors.New(`a secret is given as {env = "NAME"} or {file = "PATH"}`)
 	}
 	if name := table.String("env", ""); name != "" {
-		value, set := os.LookupEnv(name)
-		if !set || value == "" {
+		value := os.Getenv(name)
+		if value == "" {
 			return "", fmt.Errorf("the environment variable %s is not set; set it before `llem run`", name)
 		}
 		return value, nil
@@ -68,5 +84,9 @@ func readSecret(reference any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the secret: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	value := strings.TrimSpace(string(text))
+	if value == "" {
+		return "", fmt.Errorf("the file %s, which should hold the secret, is empty", path)
+	}
+	return value, nil
 }

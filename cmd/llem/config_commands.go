@@ -106,11 +106,10 @@ func (c *configValidate) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	p, err := llem.Prepare(a.ctx, llem.Study{Spec: spec, Settings: llem.Settings{PluginDirs: c.PluginDir, User: a.user}})
+	p, err := a.prepare(llem.Study{Spec: spec, Settings: llem.Settings{PluginDirs: c.PluginDir, User: a.user}})
 	if err != nil {
 		return err
 	}
-	p.Close()
 	fmt.Fprintf(a.stdout, "%s: ok, %d cells in %d blocks\n", c.Study, len(p.Cells), len(p.Plan.Blocks))
 	return nil
 }

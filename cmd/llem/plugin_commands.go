@@ -34,7 +34,11 @@ func (f searchFlags) open(a *app) (*registry.Registry, []registry.Dir, error) {
 	r, err := registry.Open(dirs, registry.Options{
 		CacheDir: filepath.Join(llem.CacheDir(a.user), "registry"), CoreVersion: llem.Version,
 	})
-	return r, dirs, err
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	a.warn(r.Warnings())
+	return r, dirs, nil
 }
 
 type pluginList struct {
@@ -269,4 +273,3 @@ func (c *pluginLock) Run(a *app) error {
 	fmt.Fprintf(a.stderr, "wrote %s\n", path)
 	return nil
 }
-

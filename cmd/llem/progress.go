@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -24,50 +26,75 @@ type progress struct {
 	bars    *mpb.Progress // nil: plain lines
 	bar     *mpb.Bar
 	refresh chan any
-	line    string
+	gone    chan any               // has a value once the bars cannot be drawn any more
+	line    atomic.Pointer[string] // what the bar says; read while it is drawn
 }
 
 func newProgress(w io.Writer, quiet bool) *progress {
-	p := &progress{w: w, quiet: quiet}
-	if !quiet && terminal(w) {
-		p.refresh = make(chan any)
-		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithManualRefresh(p.refresh), mpb.WithWidth(24))
+	return &progress{w: w, quiet: quiet}
+}
+
+// open begins with a line about the whole study.
+func (p *progress) open(headline string) {
+	if !p.quiet && terminal(p.w) {
+		p.refresh, p.gone = make(chan any), make(chan any, 1)
+		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithManualRefresh(p.refresh), mpb.WithShutdownNotifier(p.gone), mpb.WithWidth(24))
 	}
-	return p
+	p.say(headline)
 }
 
 // update is called by the core for every change of phase.
 func (p *progress) update(at measure.Progress) {
+	if at.Phase == measure.PhaseDone {
+		p.say(finishedLine(at))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bars == nil {
+		return
+	}
+	line := strings.TrimSpace(fmt.Sprintf("%s  block %d  %s %s", at.Label, at.Block+1, at.Phase, at.Detail))
+	p.line.Store(&line)
+	if p.bar == nil {
+		bar, err := p.bars.Add(int64(at.Trials), mpb.BarStyle().Build(),
+			mpb.PrependDecorators(decor.CountersNoUnit("%d/%d")),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *p.line.Load() })))
+		if err != nil {
+			p.bars = nil
+			return
+		}
+		p.bar = bar
+	}
+	if at.Phase == measure.PhaseDone {
+		p.bar.Increment()
+	}
+	p.draw()
+}
+
+// draw redraws the bar. A terminal that has gone away, as after a hangup, ends
+// the drawing and nothing else: the engine still has to be unloaded.
+func (p *progress) draw() {
+	select {
+	case p.refresh <- time.Now():
+	case <-p.gone:
+		p.bars = nil
+	}
+}
+
+// say prints a line, above the bar if there is one.
+func (p *progress) say(line string) {
 	if p.quiet {
 		return
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bars == nil {
-		if at.Phase == measure.PhaseDone {
-			fmt.Fprintln(p.w, finishedLine(at))
-		}
-		p.mu.Unlock()
+		fmt.Fprintln(p.w, line)
 		return
 	}
-	if p.bar == nil {
-		p.bar = p.bars.AddBar(int64(at.Trials),
-			mpb.PrependDecorators(decor.CountersNoUnit("%d/%d")),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.current() })))
+	if _, err := fmt.Fprintln(p.bars, line); err == nil {
+		p.draw()
 	}
-	p.line = fmt.Sprintf("%s  block %d  %s %s", at.Label, at.Block+1, at.Phase, at.Detail)
-	done := at.Phase == measure.PhaseDone
-	p.mu.Unlock()
-	if done {
-		fmt.Fprintln(p.bars, finishedLine(at))
-		p.bar.Increment()
-	}
-	p.refresh <- time.Now()
-}
-
-func (p *progress) current() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.line
 }
 
 // finishedLine is a trial's outcome in one line.
@@ -87,11 +114,17 @@ func finishedLine(at measure.Progress) string {
 
 // close leaves the terminal as it was.
 func (p *progress) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bars == nil {
 		return
 	}
 	if p.bar != nil {
 		p.bar.Abort(true)
+		p.draw()
 	}
-	p.bars.Wait()
+	if p.bars != nil {
+		p.bars.Wait()
+		p.bars = nil
+	}
 }

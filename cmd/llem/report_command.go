@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/llenergymeasure/llem"
 )
@@ -13,14 +12,15 @@ type reportCommand struct {
 	Format string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
 }
 
-// Run derives everything again from the directory alone.
+// Run derives everything again from the directory alone. Summary files that
+// cannot be renewed, as in a read-only archive, are worth a warning.
 func (c *reportCommand) Run(a *app) error {
-	if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
-		return usageError{fmt.Errorf("report %s: expected a result directory, as `llem run` makes it", c.Dir)}
-	}
 	summary, _, _, err := llem.Report(c.Dir, a.user)
+	if summary.Dir == "" {
+		return usageError{err}
+	}
 	if err != nil {
-		return err
+		fmt.Fprintf(a.stderr, "warning: %v\n", err)
 	}
 	return printSummary(a.stdout, summary, c.Format)
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 // Exit codes.
@@ -37,6 +39,7 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	user   study.UserConfig
+	warned []sdk.Warning
 }
 
 // commandLine is the grammar of the command line.
@@ -52,14 +55,13 @@ type commandLine struct {
 // run is llem without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var line commandLine
-	exited, code := false, 0
+	exited, code := false, exitDone
 	parser, err := kong.New(&line,
 		kong.Name("llem"),
 		kong.Description("Measure the energy and the speed of LLM inference deployments."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(c int) { exited, code = true, c }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "llem: the command line's own grammar is broken:", err)
@@ -73,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if err != nil {
-		return exitCode(stderr, usageError{err})
+		return exitCode(ctx, stderr, usageError{fmt.Errorf("%w; `llem --help` lists commands and flags", err)})
 	}
 	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
 	path, err := study.UserConfigPath()
@@ -81,13 +83,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		a.user, err = study.LoadUser(path)
 	}
 	if err != nil {
-		return exitCode(stderr, err)
+		return exitCode(ctx, stderr, usageError{err})
 	}
-	return exitCode(stderr, parsed.Run(a))
+	return exitCode(ctx, stderr, parsed.Run(a))
 }
 
-// exitCode prints an error and turns it into the exit code.
-func exitCode(stderr io.Writer, err error) int {
+// exitCode prints an error and turns it into the exit code. After an interrupt
+// whatever comes back is taken for its consequence.
+func exitCode(ctx context.Context, stderr io.Writer, err error) int {
 	var (
 		problems study.Problems
 		usage    usageError
@@ -95,8 +98,8 @@ func exitCode(stderr io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "interrupted; what was finished is kept")
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "interrupted")
 		return exitInterrupted
 	case errors.Is(err, errFailed):
 		return exitFailed
@@ -118,6 +121,27 @@ func loadStudy(path string) (*study.Study, error) {
 		return nil, usageError{err}
 	}
 	return s, nil
+}
+
+// prepare checks a study and says what is doubtful about it. Nothing was
+// started if that fails: the study, the settings or the plugins want mending.
+func (a *app) prepare(s llem.Study) (*llem.Prepared, error) {
+	p, err := llem.Prepare(a.ctx, s)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	a.warn(p.Warnings())
+	return p, nil
+}
+
+// warn prints each warning once.
+func (a *app) warn(warnings []sdk.Warning) {
+	for _, w := range warnings {
+		if !slices.Contains(a.warned, w) {
+			a.warned = append(a.warned, w)
+			fmt.Fprintf(a.stderr, "warning: %s\n", w.Message)
+		}
+	}
 }
 
 type versionFlag bool

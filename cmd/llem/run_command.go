@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -17,7 +20,7 @@ import (
 type runCommand struct {
 	Study     string   `arg:"" help:"Study file (TOML)."`
 	DryRun    bool     `help:"Check everything, print the plan and stop."`
-	Cycles    int      `help:"Number of blocks, instead of the study's protocol.cycles." placeholder:"N"`
+	Cycles    *int     `help:"Number of blocks, instead of the study's protocol.cycles." placeholder:"N"`
 	Profile   string   `help:"Protocol profile, instead of the study's: quick, standard or publication." placeholder:"NAME"`
 	Out       string   `help:"Directory in which the result directory is made." default:"results" type:"path" placeholder:"DIR"`
 	PluginDir []string `help:"Search this directory for plugins first (repeatable)." type:"path" placeholder:"DIR"`
@@ -35,35 +38,46 @@ func (c *runCommand) Run(a *app) error {
 		return usageError{err}
 	}
 	display := newProgress(a.stderr, c.Quiet)
-	prepared, err := llem.Prepare(a.ctx, llem.Study{Spec: spec, Settings: llem.Settings{
+	prepared, err := a.prepare(llem.Study{Spec: spec, Settings: llem.Settings{
 		PluginDirs: c.PluginDir, ResultsDir: c.Out, User: a.user, Progress: display.update,
 	}})
 	if err != nil {
 		return err
 	}
 	if c.DryRun {
-		prepared.Close()
 		return printPlan(a.stdout, prepared)
 	}
+	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
+	display.open(fmt.Sprintf("%s: %d trials in %d blocks, at least %s", spec.Name, trials, len(prepared.Plan.Blocks), leastTime(prepared)))
+	deaf := context.AfterFunc(a.ctx, func() {
+		display.say("interrupted: unloading the engine and keeping what is finished; interrupt again to kill it")
+	})
 	result, err := prepared.Run(a.ctx)
+	deaf()
 	display.close()
-	if result.Dir == "" {
-		return err
+	a.warn(prepared.Warnings())
+	return errors.Join(c.show(a, result, trials), err)
+}
+
+// show prints what a run left, and says in one line what it lacks.
+func (c *runCommand) show(a *app, r llem.StudyResult, trials int) error {
+	if r.Dir == "" {
+		return nil
 	}
-	fmt.Fprintln(a.stderr)
-	if printErr := printSummary(a.stdout, result.Summary, c.Format); printErr != nil {
-		return printErr
+	if len(r.Trials)+len(r.Failed) > 0 {
+		if err := printSummary(a.stdout, r.Summary, c.Format); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(a.stderr, "\nResults  %s\n", result.Dir)
+	fmt.Fprintf(a.stderr, "results in %s\n", r.Dir)
 	switch {
-	case err != nil:
-		return err
-	case result.Outcome.GaveUp != "":
-		fmt.Fprintf(a.stderr, "gave up: %s; %d trials were not run\n", result.Outcome.GaveUp, result.Outcome.NotRun)
+	case a.ctx.Err() != nil:
+		fmt.Fprintf(a.stderr, "%d of %d trials are finished and kept\n", len(r.Trials), trials)
+	case r.Outcome.GaveUp != "":
+		fmt.Fprintf(a.stderr, "gave up: %s; %d of %d trials were not run\n", r.Outcome.GaveUp, r.Outcome.NotRun, trials)
 		return errFailed
-	case result.Outcome.Failed > 0:
-		fmt.Fprintf(a.stderr, "%d of %d trials failed; their logs are in %s/attempts\n",
-			result.Outcome.Failed, result.Outcome.Failed+result.Outcome.Done, result.Dir)
+	case r.Outcome.Failed > 0:
+		fmt.Fprintf(a.stderr, "%d of %d trials failed; their logs are in %s\n", r.Outcome.Failed, trials, filepath.Join(r.Dir, "attempts"))
 		return errFailed
 	}
 	return nil
@@ -71,11 +85,11 @@ func (c *runCommand) Run(a *app) error {
 
 // override applies the flags that replace keys of the study.
 func (c *runCommand) override(spec *study.Study) error {
-	if c.Cycles < 0 {
-		return fmt.Errorf("--cycles %d: expected 1 or more", c.Cycles)
-	}
-	if c.Cycles > 0 {
-		spec.Protocol.Cycles = c.Cycles
+	if c.Cycles != nil {
+		if *c.Cycles < 1 {
+			return fmt.Errorf("--cycles %d: expected 1 or more", *c.Cycles)
+		}
+		spec.Protocol.Cycles = *c.Cycles
 	}
 	if c.Profile != "" {
 		return spec.UseProfile(c.Profile)
@@ -98,8 +112,13 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 	}
 	trials := len(p.Plan.Blocks) * len(p.Cells)
 	_, err := fmt.Fprintf(w, "Plan    %d trials in %d blocks (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
-		trials, len(p.Plan.Blocks), p.Plan.Order, time.Duration(p.Plan.LeastNs).Round(time.Second))
+		trials, len(p.Plan.Blocks), p.Plan.Order, leastTime(p))
 	return err
+}
+
+// leastTime is what idling, conditioning and windows take.
+func leastTime(p *llem.Prepared) time.Duration {
+	return time.Duration(p.Plan.LeastNs).Round(time.Second)
 }
 
 // printSummary prints results on stdout in one of the three formats.
