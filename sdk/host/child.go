@@ -46,7 +46,7 @@ func (c *child) giveUp() error {
 	if c.Runner == nil || c.PID() == 0 {
 		return nil
 	}
-	return c.Runner.Kill(context.Background())
+	return c.Kill(context.Background())
 }
 
 // exists tells whether a process was started.

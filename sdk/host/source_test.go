@@ -13,7 +13,7 @@ import (
 )
 
 // sensor is an energy source whose counter rises by a joule a millisecond.
-type sensor struct{ closed chan struct{} }
+type sensor struct{}
 
 func (s *sensor) Describe() sdk.Description {
 	return sdk.Description{

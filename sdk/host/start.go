@@ -142,7 +142,7 @@ func Start(ctx context.Context, command Command, o Options) (*Plugin, error) {
 	case <-startCtx.Done():
 		// With the process gone the handshake ends, one way or the other.
 		_ = p.child.giveUp()
-		<-connected
+		<-connected //nolint:errcheck // why it ended is known: see below
 		err = context.Cause(startCtx)
 	}
 	if err == nil {

@@ -20,7 +20,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 func unwrapAll(err error) error {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
-		if _, ok := err.(*os.PathError); ok {
+		if _, ok := err.(*os.PathError); ok { //nolint:errorlint // this walks the chain itself
 			break
 		}
 		err = next
