@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,11 +38,23 @@ func readUsage(procfs string) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	u := usage{atNs: before + (sdk.MonoNow()-before)/2}
+	at := before + (sdk.MonoNow()-before)/2
+	u, err := parseUsage(text)
+	if err != nil {
+		return usage{}, fmt.Errorf("%s: %w", path, err)
+	}
+	u.atNs = at
+	return u, nil
+}
+
+// parseUsage reads the first line, which sums all CPUs, and counts the lines
+// of single ones.
+func parseUsage(text []byte) (usage, error) {
+	var u usage
 	first, rest, _ := bytes.Cut(text, []byte("\n"))
 	columns := bytes.Fields(first)
 	if len(columns) <= columnIOWait || string(columns[0]) != "cpu" {
-		return usage{}, fmt.Errorf("%s: the first line %q has no idle time", path, first)
+		return usage{}, fmt.Errorf("the first line %q has no idle time", first)
 	}
 	for _, i := range []int{columnIdle, columnIOWait, columnSteal} {
 		if i >= len(columns) {
@@ -49,7 +62,7 @@ func readUsage(procfs string) (usage, error) {
 		}
 		ticks, err := strconv.ParseInt(string(columns[i]), 10, 64)
 		if err != nil {
-			return usage{}, fmt.Errorf("%s: column %d: %w", path, i, err)
+			return usage{}, fmt.Errorf("column %d: %w", i, err)
 		}
 		u.restTicks += ticks
 	}
@@ -58,7 +71,7 @@ func readUsage(procfs string) (usage, error) {
 		_, rest, _ = bytes.Cut(rest, []byte("\n"))
 	}
 	if u.cpus == 0 {
-		return usage{}, fmt.Errorf("%s: there is no line of a single CPU", path)
+		return usage{}, errors.New("there is no line of a single CPU")
 	}
 	return u, nil
 }

@@ -92,6 +92,29 @@ func TestMeterIsBounded(t *testing.T) {
 	}
 }
 
+// Whatever two readings say, the share is one.
+func FuzzUsage(f *testing.F) {
+	f.Add("cpu 1 2 3 4 5 6 7 8\ncpu0 1\n", "cpu 1 2 3 9 5 6 7 8\ncpu0 1\ncpu1 1\n", int64(100_000_000))
+	f.Add("cpu 1 2 3 9223372036854775807 5\ncpu0", "cpu 1 2 3 -9223372036854775807 5\ncpu", int64(0))
+	f.Fuzz(func(t *testing.T, first, second string, after int64) {
+		a, err := parseUsage([]byte(first))
+		if err != nil {
+			return
+		}
+		b, err := parseUsage([]byte(second))
+		if err != nil {
+			return
+		}
+		b.atNs = after & (1<<45 - 1)
+		m := meter{last: a}
+		for range 2 {
+			if share := m.share(b); !(share >= 0 && share <= 1) {
+				t.Fatalf("share %v", share)
+			}
+		}
+	})
+}
+
 // On this machine: while one core is burnt, the estimate holds at least what
 // the model gives for the CPU time that this process is known to have got.
 // Whatever else runs here can only add to it.
