@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,9 @@ type place struct {
 // sources. A source that died is started again before the next trial: only the
 // trial that it failed in is lost.
 func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.Progress(Progress{Trial: s.trials - out.NotRun + 1, Trials: s.trials, Block: b.Index, Phase: PhaseSources})
 	recorder, err := openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU)
 	if err != nil {
@@ -35,6 +39,10 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 		}
 	}()
 	for position, id := range b.Order {
+		// An interrupt may come when a trial has all that it needs.
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		at := place{block: b.Index, position: position}
 		if broken := recorder.broken(); len(broken) > 0 {
 			recorder.close(ctx)
@@ -52,16 +60,19 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 			p.Phase, p.Fraction, p.Detail = phase, fraction, detail
 			s.Progress(p)
 		})
-		if err != nil {
-			return err
-		}
-		if record.Status == result.StatusOK {
+		if err == nil && record.Status == result.StatusOK {
 			out.Done++
 		} else {
 			out.Failed++
 		}
+		if record == nil {
+			return err
+		}
 		now.Phase, now.Finished = PhaseDone, record
 		s.Progress(now)
+		if err != nil {
+			return err
+		}
 		if most := s.Study.Limits.MaxFailures; most > 0 && out.Failed >= most {
 			out.GaveUp = fmt.Sprintf("%d trials failed (limits.max_failures = %d)", out.Failed, most)
 			return nil
@@ -83,7 +94,8 @@ func (r *recorder) broken() []string {
 }
 
 // trial runs and stores one trial. An error means that the study cannot go on:
-// it was interrupted, or its directory cannot be written.
+// it was interrupted, or its directory cannot be written; the record is nil if
+// it could not be stored.
 func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellCheck, recorder *recorder, at place, progress func(Phase, float64, string)) (*result.Trial, error) {
 	attempt, err := s.Dir.Begin(cell.ID, at.block)
 	if err != nil {
@@ -105,23 +117,41 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 			t.warn(string(d.Severity)+"_parameter", energy.SeverityWarning, d.KeyPath+": "+d.Message)
 		}
 	}
-	trialCtx, cancel := context.WithCancel(ctx)
-	if limit := s.Study.Limits.TrialTimeoutS; limit > 0 {
+	trialCtx, cancel := ctx, context.CancelFunc(func() {})
+	limit := s.Study.Limits.TrialTimeoutS
+	if limit > 0 {
 		trialCtx, cancel = context.WithTimeout(ctx, seconds(limit))
 	}
 	err = t.run(trialCtx)
+	tookTooLong := trialCtx.Err() != nil
 	cancel()
 	record.FinishedUTC = time.Now().UTC().Format(time.RFC3339)
 	if err == nil {
 		record.Status = result.StatusOK
-		return record, attempt.Publish(*record)
+		err := attempt.Publish(*record)
+		if errors.Is(err, result.ErrExists) {
+			// Another process was first; nothing is missing, and the study
+			// goes on.
+			record.Status = result.StatusFailed
+			record.Failure = &result.Failure{Phase: "write", Code: codeAlreadyThere, Message: err.Error()}
+			return record, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return record, nil
 	}
 	record.Status, record.Ranked, record.Failure = result.StatusFailed, false, failure(err)
 	if t.backend != nil && len(record.Failure.StderrTail) == 0 {
 		record.Failure.StderrTail = t.backend.StderrTail()
 	}
-	if ctx.Err() != nil {
-		record.Failure.Code, record.Failure.Message = "interrupted", "the study was interrupted"
+	// An end from outside shows as many errors, each a race of its own.
+	switch {
+	case ctx.Err() != nil:
+		record.Failure.Code, record.Failure.Message = codeInterrupted, "the study was interrupted"
+	case tookTooLong:
+		record.Failure.Code = codeTrialTimeout
+		record.Failure.Message = fmt.Sprintf("the trial took longer than limits.trial_timeout_s = %v s", limit)
 	}
 	if err := attempt.Fail(*record); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -72,8 +73,10 @@ func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
 // cutCompletions cuts a closed loop with concurrency in flight from completion
 // i*C to completion j*C, so that the work inside matches the workload: a cut by
 // time is up to 39 % wrong when equal lengths march in step. The first edge is
-// the first multiple of C at or after settledNs. Tokens are counted by their
-// own stamps where chunks were recorded, else by completed requests.
+// the first multiple of C at or after settledNs. No window reaches beyond the
+// last sending, where the loop drains and fewer than C are in flight. Tokens
+// are counted by their own stamps where chunks were recorded, else by completed
+// requests.
 func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int) []cut {
 	sorted := slices.Clone(completions)
 	slices.SortStableFunc(sorted, func(a, b sdk.Completion) int {
@@ -83,11 +86,18 @@ func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, wi
 		case at > bt:
 			return 1
 		}
-		return int(int64(a.Request) - int64(b.Request))
+		return cmp.Compare(a.Request, b.Request)
 	})
+	var lastSent int64
+	for _, done := range sorted {
+		lastSent = max(lastSent, done.SentNs)
+	}
 	// edge(k) is the time at which k*C requests had completed.
-	edges := len(sorted) / concurrency
 	edge := func(k int) int64 { return endOf(sorted[k*concurrency-1]) }
+	edges := len(sorted) / concurrency
+	for edges > 0 && edge(edges) > lastSent {
+		edges--
+	}
 	var cuts []cut
 	i := 1
 	for i <= edges && edge(i) < settledNs {
@@ -143,6 +153,18 @@ func sumCompletions(sorted []sdk.Completion, from, to int) cut {
 		}
 	}
 	return c
+}
+
+// otherLengths counts the requests that neither failed nor have the output
+// length asked for.
+func (c cut) otherLengths(outputTokens int) int {
+	count := 0
+	for _, done := range c.Completions {
+		if !done.Failed() && int64(done.OutputTokens) != int64(outputTokens) {
+			count++
+		}
+	}
+	return count
 }
 
 // mismatch compares the tokens in a cut with what its completed requests

@@ -29,7 +29,8 @@ type runView struct {
 }
 
 // stopDecision looks at a Run in progress and says how to end it, or StopNone.
-// It is called on the stream's goroutine and must not block.
+// It is called on the stream's goroutine and must neither block nor take long:
+// it costs CPU of the machine under measurement.
 type stopDecision func(runView) sdk.StopKind
 
 // errStalled: heartbeats come and nothing moves.

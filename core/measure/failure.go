@@ -16,8 +16,10 @@ const (
 	codeTrialTimeout  = "trial_timeout"
 	codeLoadTimeout   = "load_timeout"
 	codeWorkMissing   = "window_not_reached"
-	codeRefused       = "refused"
 	codeNoEnergy      = "no_energy"
+	codeAllFailed     = "all_requests_failed"
+	codeInterrupted   = "interrupted"
+	codeAlreadyThere  = "already_published"
 )
 
 // phaseError says in which phase of a trial something went wrong.
@@ -41,6 +43,7 @@ func failure(err error) *result.Failure {
 		reported *sdk.Error
 		died     *host.DiedError
 		lost     *host.LostError
+		unborn   *host.StartError
 	)
 	switch {
 	case phase != nil && phase.code != "":
@@ -52,7 +55,10 @@ func failure(err error) *result.Failure {
 	case errors.Is(err, errStalled):
 		f.Code = codeStalled
 	case errors.Is(err, context.DeadlineExceeded):
-		f.Code = codeTrialTimeout
+		f.Code = string(sdk.Timeout)
+	}
+	if errors.As(err, &unborn) {
+		f.StderrTail, f.Advice = unborn.StderrTail, unborn.Advice
 	}
 	if errors.As(err, &died) {
 		f.StderrTail = died.StderrTail

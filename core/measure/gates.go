@@ -2,6 +2,8 @@ package measure
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy"
 )
@@ -16,7 +18,7 @@ const (
 
 // gates judges the trial's windows. A fatal finding keeps the trial, and
 // keeps it out of every estimate.
-func (t *trial) gates() {
+func (t *trial) gates(traces map[string]*energy.Trace) {
 	shortest := map[string]bool{}
 	for _, w := range t.record.Windows {
 		length := w.DurationNs()
@@ -26,9 +28,9 @@ func (t *trial) gates() {
 		case length < shortWindowNs:
 			t.once(shortest, "window_below_10s", energy.SeverityWarning, fmt.Sprintf("a window lasts %.1f s; 10 s or more is advised", float64(length)/1e9))
 		}
-		for _, d := range t.recorder.domains() {
-			if contains(t.record.Headline, d.ID) && d.UpdateNs > 0 && length < leastPeriods*d.UpdateNs {
-				t.once(shortest, "window_few_periods", energy.SeverityFatal, fmt.Sprintf("a window lasts %.2f s, fewer than %d updates of %s", float64(length)/1e9, leastPeriods, d.ID))
+		for _, id := range t.record.Headline {
+			if length < leastPeriods*traces[id].PeriodNs() {
+				t.once(shortest, "window_few_periods", energy.SeverityFatal, fmt.Sprintf("a window lasts %.2f s, fewer than %d updates of %s", float64(length)/1e9, leastPeriods, id))
 			}
 		}
 		if w.Failed > 0 {
@@ -37,29 +39,54 @@ func (t *trial) gates() {
 		if w.OutputTokens == 0 {
 			t.once(shortest, "no_output", energy.SeverityFatal, "a window holds no output token")
 		}
-		t.exactLengths(shortest, w.Requests, w.OutputTokens)
 	}
-	t.record.Ranked = true
-	all := t.record.Warnings
+	isFatal := func(w energy.Warning) bool { return w.Severity == energy.SeverityFatal }
+	t.record.Ranked = !slices.ContainsFunc(t.record.Warnings, isFatal)
 	for _, w := range t.record.Windows {
-		all = append(all[:len(all):len(all)], w.Warnings...)
-	}
-	for _, w := range all {
-		if w.Severity == energy.SeverityFatal {
+		if slices.ContainsFunc(w.Warnings, isFatal) {
 			t.record.Ranked = false
 		}
 	}
 }
 
-// exactLengths checks that the engine generated what it was told to.
-func (t *trial) exactLengths(seen map[string]bool, requests, outputTokens int64) {
-	if t.cell.Workload.Lengths == "natural" || t.spec("").Loop != "batch" {
+// doubts compares a window's work with what was asked for.
+func (t *trial) doubts(c cut) []energy.Warning {
+	var found []energy.Warning
+	if n := c.otherLengths(t.cell.Workload.OutputTokens); n > 0 && t.cell.Workload.Lengths != "natural" {
+		found = append(found, energy.Warning{Code: "token_count_mismatch", Severity: energy.SeverityFatal, Message: fmt.Sprintf(
+			"%d of %d requests do not have the %d output tokens that were asked for", n, c.Requests, t.cell.Workload.OutputTokens)})
+	}
+	if prompt, output := c.mismatch(); math.Abs(prompt) > mostMismatch || math.Abs(output) > mostMismatch {
+		found = append(found, energy.Warning{Code: "work_mismatch", Severity: energy.SeverityWarning, Message: fmt.Sprintf(
+			"tokens stamped in the window differ from its requests' by %+.1f %% (prompt) and %+.1f %% (output)", 100*prompt, 100*output)})
+	}
+	return found
+}
+
+// mostMismatch is how far the tokens stamped in a window may differ from those
+// of the requests that it is made of, relative.
+const mostMismatch = 0.01
+
+// countersMismatch holds the backend's own counter of output tokens against
+// the completions of the whole Run. Requests that failed or were broken off
+// may have tokens that never arrived.
+func (t *trial) countersMismatch(run driven) {
+	before, after := run.record.Before, run.record.After
+	if before == nil || after == nil || before.OutputTokens == nil || after.OutputTokens == nil {
 		return
 	}
-	want := requests * int64(t.cell.Workload.OutputTokens)
-	if want != outputTokens {
-		t.once(seen, "token_count_mismatch", energy.SeverityFatal, fmt.Sprintf("%d output tokens were counted and %d asked for", outputTokens, want))
+	var counted int64
+	broken := false
+	for _, c := range run.completions {
+		counted += int64(c.OutputTokens)
+		broken = broken || c.Failed() || c.FinishReason == "aborted"
 	}
+	rise := *after.OutputTokens - *before.OutputTokens
+	if rise == counted || broken && rise > counted {
+		return
+	}
+	t.warn("counters_mismatch", energy.SeverityWarning, fmt.Sprintf(
+		"the engine's counter of output tokens rose by %d in the Run and its completions hold %d", rise, counted))
 }
 
 func (t *trial) once(seen map[string]bool, code string, severity energy.Severity, message string) {
@@ -68,13 +95,4 @@ func (t *trial) once(seen map[string]bool, code string, severity energy.Severity
 	}
 	seen[code] = true
 	t.warn(code, severity, message)
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }

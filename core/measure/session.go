@@ -43,6 +43,30 @@ type Options struct {
 	Stall time.Duration
 	// Progress is told what goes on, if set. It is not called inside windows.
 	Progress func(Progress)
+
+	waits waits
+}
+
+// waits are the bounds that nobody sets but tests, to be quick; zero = the
+// usual ones.
+type waits struct {
+	unload    time.Duration // of an engine, before it is killed
+	watermark time.Duration // for the sensors to deliver what lies behind a stamp
+	heartbeat time.Duration // period of a Run's heartbeats
+}
+
+// withDefaults fills in the usual bounds.
+func (w waits) withDefaults() waits {
+	if w.unload == 0 {
+		w.unload = 30 * time.Second
+	}
+	if w.watermark == 0 {
+		w.watermark = 15 * time.Second
+	}
+	if w.heartbeat == 0 {
+		w.heartbeat = time.Second
+	}
+	return w
 }
 
 // Phase of a trial.
@@ -74,9 +98,13 @@ type Progress struct {
 	Finished *result.Trial
 }
 
-// Outcome counts what happened to the plan's trials.
+// Outcome counts what happened to the plan's trials: the three numbers add up
+// to the plan's.
 type Outcome struct {
-	Done, Failed int
+	Done int
+	// Failed are those that began and have no result: an interrupted one, and
+	// one whose result could not be stored, too.
+	Failed int
 	// NotRun were left out because the study was interrupted or gave up.
 	NotRun int
 	// GaveUp says why the rest was not run, or is empty.
@@ -110,6 +138,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
+	o.waits = o.waits.withDefaults()
 	s := &session{Options: o, cells: map[string]int{}, windows: o.Plan.WindowsPerLoad, host: hostName}
 	for i, c := range o.Cells {
 		s.cells[c.ID] = i
@@ -117,6 +146,11 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	}
 	for _, b := range o.Plan.Blocks {
 		s.trials += len(b.Order)
+		for _, id := range b.Order {
+			if _, ok := s.cells[id]; !ok {
+				return Outcome{}, fmt.Errorf("block %d of the plan names cell %s, which the study does not have; make the plan again", b.Index, id)
+			}
+		}
 	}
 	out := Outcome{NotRun: s.trials}
 	for _, b := range o.Plan.Blocks {

@@ -30,8 +30,8 @@ func newSettleRule(conditioningS float64) settleRule {
 // settleState is what is known at one moment of the Run.
 type settleState struct {
 	sinceBeginNs int64
-	// passTimes are the durations of the passes so far, in s, oldest first;
-	// in a closed loop the times per completed request between heartbeats.
+	// passTimes are the durations of the last steadyTimes passes, in s; in a
+	// closed loop the times per completed request between heartbeats.
 	passTimes []float64
 	// powerOld and powerNew are mean powers of the two halves of the last
 	// stretch, in W; 0 = not known yet.
@@ -45,25 +45,32 @@ func (r settleRule) decide(s settleState) (over, settled bool, reason string) {
 		return false, false, ""
 	}
 	timesOK, cv := steady(s.passTimes)
-	drift := 0.0
+	times, power := "fewer than three passes", "power not known"
+	if !math.IsNaN(cv) {
+		times = fmt.Sprintf("pass time CV %.1f %%", 100*cv)
+	}
 	powerOK := s.powerOld > 0 && s.powerNew > 0
 	if powerOK {
-		drift = s.powerNew/s.powerOld - 1
+		drift := s.powerNew/s.powerOld - 1
 		powerOK = math.Abs(drift) < powerDrift
+		power = fmt.Sprintf("power drift %+.1f %%", 100*drift)
 	}
 	switch {
 	case timesOK && powerOK:
-		return true, true, fmt.Sprintf("pass time CV %.1f %%, power drift %+.1f %%", 100*cv, 100*drift)
+		return true, true, times + ", " + power
 	case s.sinceBeginNs < r.mostNs:
 		return false, false, ""
 	}
-	return true, false, fmt.Sprintf("not settled after %.0f s: pass time CV %.1f %% (wanted below %.0f %%), power drift %+.1f %% (wanted below %.0f %%)",
-		float64(s.sinceBeginNs)/1e9, 100*cv, 100*passTimeCV, 100*drift, 100*powerDrift)
+	return true, false, fmt.Sprintf("not settled after %.0f s: %s (wanted below %.0f %%), %s (wanted below %.0f %%)",
+		float64(s.sinceBeginNs)/1e9, times, 100*passTimeCV, power, 100*powerDrift)
 }
+
+// steadyTimes is how many pass times must agree.
+const steadyTimes = 3
 
 // steady computes the CV of the last three times. Fewer are not steady.
 func steady(times []float64) (bool, float64) {
-	if len(times) < 3 {
+	if len(times) < steadyTimes {
 		return false, math.NaN()
 	}
 	last := times[len(times)-3:]

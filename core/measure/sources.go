@@ -288,8 +288,10 @@ func (r *recorder) complete(traces map[string]*energy.Trace, untilNs int64) bool
 		if r.failure(trace.Domain.Source) != nil {
 			continue
 		}
-		// Two periods more, so that an edge has samples on both sides.
-		need := untilNs + trace.Domain.LagNs + 2*trace.Domain.UpdateNs
+		need := trace.Domain.NeededUntilNs(untilNs)
+		if trace.Domain.UpdateNs == 0 {
+			need += 2 * trace.PeriodNs()
+		}
 		if trace.CompleteUntilNs < need {
 			return false
 		}

@@ -14,12 +14,6 @@ import (
 	"github.com/llenergymeasure/llem/sdk/host"
 )
 
-// Times that bound the parts of a trial.
-const (
-	unloadLimit    = 30 * time.Second
-	watermarkLimit = 15 * time.Second
-)
-
 // trial is one load of one cell, being measured.
 type trial struct {
 	*session
@@ -36,12 +30,14 @@ type trial struct {
 
 // run goes through the protocol. What it learned is in t.record, whether or
 // not it returns an error.
-func (t *trial) run(ctx context.Context) error {
-	defer t.release(ctx)
+func (t *trial) run(ctx context.Context) (err error) {
+	defer func() { t.release(ctx, err) }()
 	if err := t.load(ctx); err != nil {
 		return err
 	}
-	t.idle(ctx)
+	if err := t.idle(ctx); err != nil {
+		return &phaseError{phase: "idle", err: err}
+	}
 	rate, err := t.warmUp(ctx)
 	if err != nil {
 		return err
@@ -98,12 +94,12 @@ func (t *trial) load(ctx context.Context) error {
 	if report.Model.RandomWeights {
 		t.warn("random_weights", energy.SeverityInfo, "the weights are random: speed and energy are real, the text is not")
 	}
-	t.chooseHeadline(report)
-	return nil
+	return t.chooseHeadline(report)
 }
 
 // chooseHeadline decides which domains are added up for the headline number.
-func (t *trial) chooseHeadline(report sdk.LoadReport) {
+// Without any the trial would have no result, and is not run.
+func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 	var gpus []string
 	for _, device := range report.Devices {
 		if device.Kind == "gpu" {
@@ -116,21 +112,27 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) {
 		t.record.Headline = append(t.record.Headline, domain.ID)
 	}
 	t.record.Warnings = append(t.record.Warnings, choice.Warnings...)
+	if len(choice.Headline) == 0 {
+		return &phaseError{phase: "load", code: codeNoEnergy, err: fmt.Errorf(
+			"no domain covers the devices of this cell: %s; `llem plugins list` shows the energy sources", choice.Reason)}
+	}
+	return nil
 }
 
-// idle records the power with the model loaded and no request.
-func (t *trial) idle(ctx context.Context) {
+// idle records the power with the model loaded and no request. It fails only
+// if ctx ends.
+func (t *trial) idle(ctx context.Context) error {
 	wait := seconds(t.cell.Protocol.IdleS)
 	if wait <= 0 {
-		return
+		return ctx.Err()
 	}
 	t.progress(PhaseIdle, 0, "")
 	from := sdk.MonoNow()
 	if !sleep(ctx, wait) {
-		return
+		return ctx.Err()
 	}
 	to := sdk.MonoNow()
-	traces := t.recorder.waitUntil(ctx, to, watermarkLimit)
+	traces := t.recorder.waitUntil(ctx, to, t.waits.watermark)
 	for id, trace := range traces {
 		window, err := trace.Window(from, to)
 		if err != nil {
@@ -143,18 +145,25 @@ func (t *trial) idle(ctx context.Context) {
 		}
 		t.record.IdlePowerW[id] = window.MeanPowerW
 	}
+	return ctx.Err()
 }
 
 // release unloads and ends the process. It works on a cancelled ctx, too: an
-// interrupt must leave nothing behind.
-func (t *trial) release(ctx context.Context) {
+// interrupt must leave nothing behind. ended is how the trial went.
+func (t *trial) release(ctx context.Context, ended error) {
 	if t.backend == nil {
 		return
 	}
 	t.progress(PhaseUnload, 0, "")
-	unloading, cancel := context.WithTimeout(context.WithoutCancel(ctx), unloadLimit)
+	unloading, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.waits.unload)
 	defer cancel()
-	err := t.backend.Unload(unloading)
+	var (
+		err  error
+		lost *host.LostError
+	)
+	if !errors.As(ended, &lost) { // one that hangs would not answer
+		err = t.backend.Unload(unloading)
+	}
 	t.backend.Kill()
 	if t.workDir != "" {
 		if gone := os.RemoveAll(t.workDir); gone != nil {
@@ -162,8 +171,9 @@ func (t *trial) release(ctx context.Context) {
 		}
 	}
 	var died *host.DiedError
-	if err != nil && !errors.As(err, &died) {
+	if err != nil && (ended == nil || !errors.As(err, &died)) {
 		// The windows are whole; that the engine did not end well is a note.
+		// One that had died before cannot be unloaded, and the failure says so.
 		t.warn("unload_failed", energy.SeverityWarning, err.Error())
 	}
 }

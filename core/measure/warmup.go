@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
@@ -20,8 +21,10 @@ const (
 	// workSurplus is how much more work is prepared than the warm-up's rate
 	// predicts, so that no prompt has to repeat.
 	workSurplus = 1.5
-	// mostPreparedTokens bounds the prompts held for one Run, about 512 MiB.
+	// mostPreparedTokens bounds the prompts held for one Run, about 512 MiB;
+	// a request's own fields count as requestTokens ids.
 	mostPreparedTokens = 128 << 20
+	requestTokens      = 16
 )
 
 // vocab is the range that prompt ids are drawn from.
@@ -36,7 +39,7 @@ func (t *trial) vocab() uint32 {
 func (t *trial) spec(workID string) sdk.RunSpec {
 	spec := sdk.RunSpec{
 		WorkID: workID, Loop: contractLoop(t.cell.Load.Mode), Record: sdk.RecordRequest,
-		RecordSteps: true, HeartbeatMs: 1000,
+		RecordSteps: true, HeartbeatMs: uint32(t.waits.heartbeat.Milliseconds()),
 	}
 	if spec.Loop == sdk.LoopBatch {
 		spec.RequestsPerPass = uint32(t.cell.Workload.Requests)
@@ -69,31 +72,72 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	if err != nil {
 		return fail(err)
 	}
-	spec.WorkID, spec.MaxDurationNs = prepared.WorkID, limitNs
-	if limitNs == 0 {
-		spec.MaxRequests = uint32(unit * passes)
-	}
-	run, err := driveRun(ctx, t.backend, spec, t.Stall, func(runView) sdk.StopKind { return sdk.StopNone })
+	spec.WorkID = prepared.WorkID
+	// The engine may compile at its first pass; nothing is known yet of how
+	// long a pass takes.
+	run, err := driveRun(ctx, t.backend, spec, firstPassStalls*t.Stall, stopWarmUp(spec, limitNs))
 	if err != nil {
 		return fail(err)
 	}
 	t.record.WarmUp = &run.record
-	rate := warmRate(run)
+	rate := warmRate(run, unit)
 	if rate <= 0 {
-		return fail(fmt.Errorf("none of %d requests completed (%d failed)%s", run.record.Requests, run.record.Failed, firstError(run.completions)))
+		return 0, &phaseError{phase: "warm-up", code: codeAllFailed, err: fmt.Errorf(
+			"none of %d requests completed%s", run.record.Requests, firstError(run.completions))}
 	}
 	return rate, nil
 }
 
-// warmRate is the greatest rate seen, in requests/s: the first passes may be
-// slow, and work that is left over costs little.
-func warmRate(run driven) float64 {
-	done := float64(run.record.Requests - run.record.Failed)
-	rate := done / (float64(run.record.EndNs-run.record.BeginNs) / 1e9)
-	for _, p := range run.record.Passes {
-		if p.EndNs > p.BeginNs && p.Failed < p.Requests {
-			rate = max(rate, float64(p.Requests-p.Failed)/(float64(p.EndNs-p.BeginNs)/1e9))
+// firstPassStalls is how many times Options.Stall a Run may go without
+// progress that has no pass before it.
+const firstPassStalls = 5
+
+// stopWarmUp ends a warm-up limitNs after its first pass, or as many requests
+// as are in flight; 0 = it ends with its work.
+func stopWarmUp(spec sdk.RunSpec, limitNs int64) stopDecision {
+	var firstPassNs int64
+	return func(v runView) sdk.StopKind {
+		if firstPassNs == 0 && v.firstRound(spec) {
+			firstPassNs = v.nowNs
 		}
+		switch {
+		case limitNs == 0 || firstPassNs == 0 || v.nowNs-firstPassNs < limitNs:
+			return sdk.StopNone
+		case spec.Loop == sdk.LoopBatch:
+			return sdk.StopAfterPass
+		}
+		return sdk.StopDrain
+	}
+}
+
+// firstRound tells whether a pass is over, or as many requests as are in
+// flight at a time.
+func (v runView) firstRound(spec sdk.RunSpec) bool {
+	if spec.Loop == sdk.LoopBatch {
+		return len(v.passes) > 0
+	}
+	return len(v.beats) > 0 && v.beats[len(v.beats)-1].Done >= int64(max(1, spec.Concurrency))
+}
+
+// warmRate is the greatest rate seen, in requests/s: the first passes may be
+// slow, and work that is left over costs little. Without passes the later half
+// of the requests is looked at besides the whole, if it is two rounds of what
+// is in flight or more.
+func warmRate(run driven, inFlight int) float64 {
+	perS := func(count, ns int64) float64 { return float64(count) / (float64(max(1, ns)) / 1e9) }
+	rate := perS(run.record.Requests-run.record.Failed, run.record.EndNs-run.record.BeginNs)
+	for _, p := range run.record.Passes {
+		rate = max(rate, perS(int64(p.Requests)-int64(p.Failed), p.EndNs-p.BeginNs))
+	}
+	var ends []int64
+	for _, c := range run.completions {
+		if !c.Failed() {
+			ends = append(ends, c.LastNs)
+		}
+	}
+	if half := len(ends) / 2; len(run.record.Passes) == 0 && half >= 2*inFlight {
+		slices.Sort(ends)
+		rate = max(rate, perS(int64(len(ends)-half), ends[len(ends)-1]-ends[half-1]))
 	}
 	return rate
 }
@@ -123,8 +167,9 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	if t.cell.Load.Mode != string(sdk.LoopBatch) {
 		unit = max(1, t.cell.Load.Concurrency)
 	}
-	count := int(math.Ceil(workSurplus*rate*longest/float64(unit))) + 3*(t.windows+1)
-	most := mostPreparedTokens / max(1, t.cell.Workload.InputTokens*unit)
+	wanted := math.Ceil(workSurplus * rate * longest / float64(unit))
+	count := int(min(wanted, mostPreparedTokens)) + 3*(t.windows+1)
+	most := max(1, mostPreparedTokens/((t.cell.Workload.InputTokens+requestTokens)*unit))
 	if count > most {
 		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", count, most))
 		count = most

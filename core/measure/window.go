@@ -3,7 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
@@ -21,14 +21,14 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	} else {
 		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
 	}
-	traces := t.recorder.waitUntil(ctx, run.record.EndNs, watermarkLimit)
+	traces := t.recorder.waitUntil(ctx, run.record.EndNs, t.waits.watermark)
 	if err := t.attempt.WritePower(traces, t.record.Load.EndNs, run.record.EndNs); err != nil {
 		return &phaseError{phase: "write", err: err}
 	}
 	for i, c := range cuts {
 		t.record.Windows = append(t.record.Windows, t.measureCut(i, c, traces))
 	}
-	t.gates()
+	t.gates(traces)
 	if len(cuts) < t.windows {
 		return &phaseError{phase: "window", code: codeWorkMissing, err: fmt.Errorf(
 			"%d of %d windows of %v s fit into the Run, which ended with %q after %.1f s; prepare for a longer Run or shorten protocol.window_s",
@@ -36,14 +36,19 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	}
 	for _, w := range t.record.Windows {
 		if w.EnergyJ == nil {
-			return &phaseError{phase: "window", code: codeNoEnergy, err: fmt.Errorf("no energy for the headline: %s", domainErrors(t.record, w, t.recorder))}
+			return &phaseError{phase: "window", code: codeNoEnergy, err: fmt.Errorf("no energy for the headline: %s", domainErrors(w, t.recorder))}
 		}
 	}
 	return nil
 }
 
-func domainErrors(record *result.Trial, w result.Window, r *recorder) string {
+func domainErrors(w result.Window, r *recorder) string {
 	text := ""
+	for _, warning := range w.Warnings {
+		if warning.Code == codeNoEnergy {
+			text += warning.Message + "; "
+		}
+	}
 	for _, d := range w.Domains {
 		if d.Error == "" {
 			continue
@@ -51,9 +56,6 @@ func domainErrors(record *result.Trial, w result.Window, r *recorder) string {
 		if text += d.Error + "; "; r.failure(d.Source) != nil {
 			text += fmt.Sprintf("source %s stopped: %v; ", d.Source, r.failure(d.Source))
 		}
-	}
-	if len(record.Headline) == 0 {
-		text += "no domain covers the devices of this cell; "
 	}
 	return text + "`llem plugins list` shows the energy sources"
 }
@@ -68,6 +70,7 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 	duration := float64(w.DurationNs()) / 1e9
 	w.OutputTokensPerS = float64(w.OutputTokens) / duration
 	w.TTFT, w.TPOT, w.E2E = latencies(c.Completions)
+	w.Warnings = t.doubts(c)
 	var headline []energy.Domain
 	var parts []energy.Window
 	for _, domain := range t.recorder.domains() {
@@ -79,7 +82,7 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 			entry.Window = part
 		}
 		w.Domains = append(w.Domains, entry)
-		if err == nil && contains(t.record.Headline, domain.ID) {
+		if err == nil && slices.Contains(t.record.Headline, domain.ID) {
 			headline, parts = append(headline, domain), append(parts, part)
 		}
 	}
@@ -102,10 +105,6 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 	}
 	if w.Requests > 0 {
 		w.EnergyPerRequestJ = ratio(total.EnergyJ, w.Requests)
-	}
-	if prompt, output := c.mismatch(); math.Abs(prompt) > 0.01 || math.Abs(output) > 0.01 {
-		w.Warnings = append(w.Warnings, energy.Warning{Code: "work_mismatch", Severity: energy.SeverityWarning, Message: fmt.Sprintf(
-			"tokens stamped in the window differ from its requests' by %+.1f %% (prompt) and %+.1f %% (output)", 100*prompt, 100*output)})
 	}
 	return w
 }
