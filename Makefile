@@ -39,7 +39,9 @@ plugins: $(BIN)
 	done
 
 # The main job: a real study on the embedded engine, with a table at the end.
+# Its plugins have just been built, so the lock beside the study is renewed.
 demo: build
+	@$(BIN) plugins lock --plugin-dir $(PLUGINS) examples/quickstart.toml
 	$(BIN) run --plugin-dir $(PLUGINS) --out results examples/quickstart.toml
 
 # All that needs Go and gcc only.
