@@ -25,24 +25,33 @@ func (s *backendServer) Run(request *pb.RunRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return err
 	}
+	send := func(e sdk.RunEvent) error { return sendSplit(stream.Send, e) }
+	finished, err := s.run(stream, spec, send)
+	if err != nil {
+		return err
+	}
+	// The host may call again as soon as it has this.
+	return send(finished)
+}
+
+// run is a Run up to its closing record.
+func (s *backendServer) run(stream grpc.ServerStreamingServer[pb.RunResponse], spec sdk.RunSpec, send func(sdk.RunEvent) error) (finished sdk.Finished, err error) {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	work, err := s.claimRun(spec, cancel)
 	if err != nil {
-		return err
+		return finished, err
 	}
 	defer s.release()
 	before, err := s.counters(stream.Context())
 	if err != nil {
-		return err
+		return finished, err
 	}
 	events := newQueue(queuedBytes, eventBytes)
 	run := sdk.NewRun(spec, work, events.push)
 	s.attach(run)
-	send := func(e sdk.RunEvent) error { return sendSplit(stream.Send, e) }
 	// A host that is gone already shows in pump.
 	unsent := send(sdk.Started{MonoNs: run.BeginNs()})
-	var finished sdk.Finished
 	done := make(chan error, 1)
 	go func() {
 		err := safely(func() error { return s.backend.Run(ctx, run) })
@@ -56,28 +65,32 @@ func (s *backendServer) Run(request *pb.RunRequest, stream grpc.ServerStreamingS
 		}
 		done <- err
 	}()
-	err, broken := pump(send, events, done, heartbeatPeriod(spec.HeartbeatMs), func() sdk.RunEvent { return run.Heartbeat() })
+	var beat sdk.Heartbeat // the newest
+	err, broken := pump(send, events, done, heartbeatPeriod(spec.HeartbeatMs), func() sdk.RunEvent {
+		beat = run.Heartbeat()
+		return beat
+	})
+	// One may have been due when the backend had just returned.
+	finished.MonoNs = max(finished.MonoNs, beat.MonoNs)
 	if broken == nil {
 		broken = unsent
 	}
 	switch {
 	case errors.Is(err, sdk.Panicked):
-		return withPhase(err, "run")
+		return finished, withPhase(err, "run")
 	case stream.Context().Err() != nil:
-		return &sdk.Error{Code: sdk.Cancelled, Phase: "run", Message: "the host cancelled the Run"}
+		return finished, &sdk.Error{Code: sdk.Cancelled, Phase: "run", Message: "the host cancelled the Run"}
 	case broken != nil:
-		return broken
+		return finished, broken
 	case err != nil && finished.Reason != sdk.FinishAborted:
-		return withPhase(err, "run")
+		return finished, withPhase(err, "run")
 	case err != nil:
 		// The host asked for the break; what it broke is no failure.
 		Logger().Info("the aborted run returned an error", "error", err)
 	}
 	finished.Before = before
-	if finished.After, err = s.counters(stream.Context()); err != nil {
-		return err
-	}
-	return send(finished)
+	finished.After, err = s.counters(stream.Context())
+	return finished, err
 }
 
 // claimRun reserves the engine for a Run, if this is a moment for one.
