@@ -76,7 +76,9 @@ func TestFaultsOfTheEngine(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			load, run := loadAndRun(t.Context(), started(t), sdk.Table{"fault": c.fault})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			load, run := loadAndRun(ctx, started(t), sdk.Table{"fault": c.fault})
 			err := run
 			if c.inLoad {
 				err = load

@@ -79,8 +79,10 @@ func strike(kind string) {
 	case wedgeInLoad, wedgeInRun:
 		time.Sleep(forever)
 	case freezeInLoad, freezeInRun:
-		// The host must end a process that does not run any more.
+		// The stop reaches the threads one by one: without the sleep this one
+		// might still end the Load or Run in order.
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(forever)
 	}
 }
 
