@@ -69,6 +69,10 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	if run.Spec().Loop == sdk.LoopClosed {
 		return e.closed(ctx, run)
 	}
+	if e.fault == "forget" && e.runs == 2 {
+		run.Next(ctx)
+		return nil
+	}
 	for pass := range run.Passes(ctx) {
 		sent := sdk.MonoNow()
 		if err := e.disturb(ctx, run, int(pass.Index)); err != nil {
@@ -129,9 +133,6 @@ func (e *engine) disturb(ctx context.Context, run *sdk.Run, pass int) error {
 	case "stall":
 		<-ctx.Done()
 		return ctx.Err()
-	case "forget":
-		run.Next(ctx)
-		return nil
 	}
 	return nil
 }

@@ -146,13 +146,15 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	}
 	for _, b := range o.Plan.Blocks {
 		s.trials += len(b.Order)
+	}
+	out := Outcome{NotRun: s.trials}
+	for _, b := range o.Plan.Blocks {
 		for _, id := range b.Order {
 			if _, ok := s.cells[id]; !ok {
-				return Outcome{}, fmt.Errorf("block %d of the plan names cell %s, which the study does not have; make the plan again", b.Index, id)
+				return out, fmt.Errorf("block %d of the plan names cell %s, which the study does not have; make the plan again", b.Index, id)
 			}
 		}
 	}
-	out := Outcome{NotRun: s.trials}
 	for _, b := range o.Plan.Blocks {
 		if err := s.block(ctx, b, &out); err != nil {
 			return out, err

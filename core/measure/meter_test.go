@@ -1,0 +1,180 @@
+package measure
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// A source that dies loses the trial that it died in; it is started again
+// before the next.
+func TestASourceThatDies(t *testing.T) {
+	r := newRig(t, "", "")
+	r.study.Energy = []string{"process"}
+	r.onPhase = func(p Progress) {
+		var err error
+		switch {
+		case p.Trial == 1 && p.Phase == PhaseMeasure:
+			err = os.WriteFile(r.die, nil, 0o600)
+		case p.Trial == 1 && p.Phase == PhaseDone:
+			err = os.Remove(r.die)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	out, ok, failed, err := r.run(t.Context())
+	if err != nil || out != (Outcome{Done: 1, Failed: 1}) {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	f := failed[0].Failure
+	if f.Phase != "window" || f.Code != "no_energy" || !strings.Contains(f.Message, "source process stopped") || !strings.Contains(f.Message, "exit code 5") || !strings.Contains(f.Message, "sensor bus error") {
+		t.Errorf("the failure is %+v", f)
+	}
+	wantCode(t, ok[0], "source_restarted/info")
+	near(t, "power", *ok[0].Windows[0].MeanPowerW, 100, 1e-6)
+}
+
+// inWindow tells whether a stamp lies in the middle of the window of a rig
+// that conditions for 0.25 s and measures for 2 s.
+func (r *rig) inWindow(ns, lengthNs int64) bool {
+	began := r.began.Load()
+	since := ns - began
+	return began != 0 && since > 1300e6 && since < 1300e6+lengthNs
+}
+
+// Recordings with faults: the energy is right, or its window says why not.
+func TestAMetersFaults(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*rig)
+		rel   float64 // 0: no energy
+		codes []string
+		fatal string
+	}{
+		{name: "repeats a batch", rel: 1e-6, codes: []string{"sequence_repeat/warning", "duplicate_sample/info"}, spoil: func(r *rig) {
+			var last sdk.SampleBatch
+			r.meter.change = func(b *sdk.SampleBatch) bool {
+				if r.inWindow(b.CompleteUntilNs, 50e6) {
+					*b = last
+				} else {
+					last = *b
+				}
+				return true
+			}
+		}},
+		{name: "goes back in time", rel: 1e-6, codes: []string{"stamps_backwards/warning"}, spoil: func(r *rig) {
+			r.meter.change = func(b *sdk.SampleBatch) bool {
+				if r.inWindow(b.CompleteUntilNs, 20e6) {
+					b.MonoNs[0] -= int64(time.Second)
+				}
+				return true
+			}
+		}},
+		{name: "loses samples for a while", rel: 1e-6, codes: []string{"sample_gap/warning", "low_coverage/warning"}, spoil: func(r *rig) {
+			r.meter.change = func(b *sdk.SampleBatch) bool { return !r.inWindow(b.CompleteUntilNs, 250e6) }
+		}},
+		{name: "loses most samples", rel: 1e-6, fatal: "low_coverage", spoil: func(r *rig) {
+			r.meter.change = func(b *sdk.SampleBatch) bool { return !r.inWindow(b.CompleteUntilNs, 900e6) }
+		}},
+		{name: "negative power", rel: 0.1, fatal: "negative_power", spoil: func(r *rig) {
+			r.meter.powerW = func(ns int64) float64 {
+				if r.inWindow(ns, 20e6) {
+					return -100
+				}
+				return 100
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, "").ranked()
+			c.spoil(r)
+			got := r.one()
+			for _, code := range c.codes {
+				wantCode(t, got, code)
+			}
+			if c.fatal != "" {
+				wantExcluded(t, got, c.fatal)
+			} else if !got.Ranked {
+				t.Errorf("not ranked: %s", codes(got))
+			}
+			near(t, "power", *got.Windows[0].MeanPowerW, 100, c.rel)
+		})
+	}
+}
+
+// Without joules a trial fails and says what the source did.
+func TestAWindowWithoutEnergy(t *testing.T) {
+	for _, c := range []struct {
+		name, message string
+		spoil         func(*rig)
+		check         func(*testing.T, result.Trial)
+	}{
+		{name: "the watermark stands still", message: "the source is complete until", spoil: func(r *rig) {
+			r.options.waits.watermark = 300 * time.Millisecond
+			r.options.Cells[0].Protocol.IdleS = 0.1
+			r.meter.change = func(b *sdk.SampleBatch) bool { b.CompleteUntilNs = 0; return true }
+		}, check: func(t *testing.T, trial result.Trial) {
+			wantCode(t, trial, "idle_power_unknown/info")
+			wantCode(t, trial, "not_warm/warning")
+			if reason := trial.Conditioning.Reason; !strings.Contains(reason, "power not known") {
+				t.Errorf("conditioned: %s", reason)
+			}
+		}},
+		{name: "the counter starts again", message: "the sensor restarted", spoil: func(r *rig) {
+			r.ranked()
+			var epoch uint32
+			var counted int64
+			r.meter.domain = func(d *sdk.Domain) { d.Reading, d.Unit = sdk.ReadingCounter, sdk.UnitJoule }
+			r.meter.change = func(b *sdk.SampleBatch) bool {
+				if counted += 500; epoch == 0 && r.inWindow(b.CompleteUntilNs, 1e9) {
+					epoch, counted = 1, 0
+				}
+				b.Epoch, b.Values[0] = epoch, counted
+				return true
+			}
+		}},
+		{name: "an unknown domain", message: `source inside stopped: samples of an unknown domain "other"`, spoil: func(r *rig) {
+			r.meter.change = func(b *sdk.SampleBatch) bool { b.DomainID = "other"; return true }
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, "")
+			c.spoil(r)
+			_, _, failed, err := r.run(t.Context())
+			if err != nil || len(failed) != 1 {
+				t.Fatalf("%d failed, %v", len(failed), err)
+			}
+			f := failed[0].Failure
+			if f.Phase != "window" || f.Code != codeNoEnergy || !strings.Contains(f.Message, c.message) {
+				t.Errorf("the failure is %+v", f)
+			}
+			if c.check != nil {
+				c.check(t, failed[0])
+			}
+		})
+	}
+}
+
+// A trailing mean says what was half its average ago: the trial waits for that
+// before it computes, so that no edge is held.
+func TestTheWaitKnowsTheSensorsAverage(t *testing.T) {
+	domain := energy.Domain{
+		ID: "s/d", Source: "s", Reading: energy.ReadingTrailingMean, AveragingNs: 1000, UpdateNs: 10, LagNs: 5, UnitNum: 1, UnitDen: 1,
+	}
+	r := &recorder{failed: map[string]error{}}
+	for until, want := range map[int64]bool{5524: false, 5525: true} {
+		trace, err := energy.NewTrace(domain, nil, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.complete(map[string]*energy.Trace{"s/d": trace}, 5000); got != want {
+			t.Errorf("complete until %d: %v", until, got)
+		}
+	}
+}
