@@ -17,5 +17,9 @@ fi
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-build/llem run --quiet --plugin-dir build/plugins --out "$results" tests/engines/small.toml >/dev/null
-LLEM_RESULTS=$(echo "$results"/*) "$environment/bin/python" -m pytest -q tests/engines
+# Away from the clone: the lock of the plugins is written beside the study.
+cp tests/engines/*.toml "$results"
+for study in small simulated; do
+  build/llem run --quiet --plugin-dir build/plugins --out "$results/$study" "$results/$study.toml" >/dev/null
+done
+LLEM_RESULTS=$results "$environment/bin/python" -m pytest -q tests/engines

@@ -42,5 +42,5 @@ for example in "$root"/examples/plugins/*/; do
   "$work/bin/llem" plugins install --dir "$work/plugins" "$work/bin/$name"
   "$work/bin/llem" plugins check --plugin-dir "$work/plugins" "$name"
 done
-"$work/bin/llem" run --plugin-dir "$work/plugins" --out "$work/results" "$root/examples/plugins/echo/study.toml"
+"$work/bin/llem" run --plugin-dir "$work/plugins" --out "$work/results" "$work/echo/study.toml"
 echo "release check: ok"
