@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"fmt"
+	"math"
 	"testing"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -104,5 +106,82 @@ func TestCutCompletionsCountsFailures(t *testing.T) {
 	cuts := cutCompletions(done, 2, 0, 1_000_000_000, 1)
 	if len(cuts) != 1 || cuts[0].Failed != 1 {
 		t.Errorf("got %+v, want one failed request", cuts)
+	}
+}
+
+// joulesOf integrates a power that follows the work of march: 600 W while
+// prompts are taken in, 300 W while tokens are made, round after round.
+func joulesOf(fromNs, toNs, prefillNs, roundNs int64) float64 {
+	until := func(ns int64) float64 {
+		ns -= 1e9 // march begins there
+		rest := ns % roundNs
+		j := float64(ns/roundNs) * (600*float64(prefillNs) + 300*float64(roundNs-prefillNs))
+		return (j + 600*float64(min(rest, prefillNs)) + 300*float64(max(0, rest-prefillNs))) / 1e9
+	}
+	return until(toNs) - until(fromNs)
+}
+
+// The trap of equal lengths that march in step: J/token of a cut by time
+// depends on where it falls, that of a cut by completions does not.
+func TestCutCompletionsGivesTheJoulesOfATokenInStep(t *testing.T) {
+	const c, tokens, prefill, step = 32, 20, int64(400e6), int64(50e6)
+	const round = prefill + (tokens-1)*step
+	done := march(c, 20, tokens, prefill, step)
+	truth := joulesOf(1e9, 1e9+round, prefill, round) / (c * tokens)
+	worstByTime := 0.0
+	for at := int64(2e9); at < 2e9+round; at += round / 60 {
+		cuts := cutCompletions(done, c, at, 3e9, 2)
+		if len(cuts) != 2 {
+			t.Fatalf("%d cuts after %d ns", len(cuts), at)
+		}
+		for i, got := range cuts {
+			near(t, fmt.Sprintf("window %d after %d ns", i, at), joulesOf(got.FromNs, got.ToNs, prefill, round)/float64(got.OutputTokens), truth, 0.005)
+		}
+		inside := 0
+		for _, d := range done {
+			for _, chunk := range d.Chunks {
+				if chunk.MonoNs > at && chunk.MonoNs <= at+2e9 {
+					inside += int(chunk.Tokens)
+				}
+			}
+		}
+		worstByTime = max(worstByTime, math.Abs(joulesOf(at, at+2e9, prefill, round)/float64(inside)/truth-1))
+	}
+	if worstByTime < 0.1 {
+		t.Errorf("a cut by time is wrong by %.1f %% at worst; these completions prove nothing", 100*worstByTime)
+	}
+}
+
+// A loop that drains has fewer in flight than it should: no window lies there.
+func TestCutCompletionsLeavesTheDrainOut(t *testing.T) {
+	const c = 4
+	var done []sdk.Completion
+	for i := range 12 * c {
+		// Four in flight, each 1 s long, begun a quarter of a second apart.
+		sent := int64(i) * 250e6
+		done = append(done, sdk.Completion{Request: uint32(i), SentNs: sent, FirstNs: sent + 1e8, LastNs: sent + 1e9, PromptTokens: 1, OutputTokens: 1})
+	}
+	lastSent := done[len(done)-1].SentNs
+	for windows := 1; windows < 12; windows++ {
+		for _, got := range cutCompletions(done, c, 0, 1e9, windows) {
+			if got.ToNs > lastSent {
+				t.Errorf("a window ends %d ns after the last sending", got.ToNs-lastSent)
+			}
+		}
+	}
+	if n := len(cutCompletions(done, c, 0, 1e9, 12)); n != 10 {
+		t.Errorf("%d windows, want those of rounds 1 to 11", n)
+	}
+}
+
+// Counts beyond 32 bits add up.
+func TestCutPassesOfManyTokens(t *testing.T) {
+	passes, _ := passesOf(3)
+	for i := range passes {
+		passes[i].OutputTokens, passes[i].Requests = math.MaxUint32, math.MaxUint32/4
+	}
+	got := cutPasses(passes, nil, 0, 3e9, 1)
+	if len(got) != 1 || got[0].OutputTokens != 3*math.MaxUint32 || got[0].Requests != 3*(math.MaxUint32/4) {
+		t.Errorf("%+v", got)
 	}
 }

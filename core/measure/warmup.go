@@ -9,6 +9,7 @@ import (
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -151,6 +152,15 @@ func firstError(completions []sdk.Completion) string {
 	return ""
 }
 
+// passesToPrepare is how many passes of unit requests are prepared for longestS
+// seconds, and how many are wanted but for the bound on memory.
+func passesToPrepare(w study.Workload, unit, windows int, rate, longestS float64) (count, wanted int) {
+	predicted := math.Ceil(workSurplus * rate * longestS / float64(unit))
+	wanted = int(min(predicted, math.MaxInt32)) + 3*(windows+1)
+	most := mostPreparedTokens / (int64(w.InputTokens+requestTokens) * int64(unit))
+	return int(max(1, min(int64(wanted), most))), wanted
+}
+
 // preparedWork is what the measured Run will send.
 type preparedWork struct {
 	id    string
@@ -167,12 +177,9 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	if t.cell.Load.Mode != string(sdk.LoopBatch) {
 		unit = max(1, t.cell.Load.Concurrency)
 	}
-	wanted := math.Ceil(workSurplus * rate * longest / float64(unit))
-	count := int(min(wanted, mostPreparedTokens)) + 3*(t.windows+1)
-	most := max(1, mostPreparedTokens/((t.cell.Workload.InputTokens+requestTokens)*unit))
-	if count > most {
-		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", count, most))
-		count = most
+	count, wanted := passesToPrepare(t.cell.Workload, unit, t.windows, rate, longest)
+	if count < wanted {
+		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", wanted, count))
 	}
 	items := requests(t.cell.Workload, t.vocab(), 0, count*unit)
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
