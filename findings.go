@@ -49,7 +49,7 @@ func (f *findings) sweepable(schema []sdk.Parameter, cell study.Cell, axis study
 	for _, parameter := range schema {
 		key := "backends." + cell.Instance + "." + parameter.Key
 		if axis.Key == key && !parameter.Sweepable {
-			f.add("sweep."+key, fmt.Sprintf("cannot be swept: it is a %s parameter", parameter.Role), "")
+			f.add("sweep."+key, fmt.Sprintf("cannot be swept: its role is %s, and only what is measured varies", parameter.Role), "")
 		}
 	}
 }

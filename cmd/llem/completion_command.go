@@ -50,11 +50,18 @@ func collect(node *kong.Node, path string, levels map[string][]string) {
 	levels[path] = slices.Compact(words)
 }
 
+// bashScript completes by the commands among the words so far; other words
+// (values of flags, files) are passed over.
 func bashScript(levels map[string][]string) string {
 	var b strings.Builder
-	b.WriteString("_llem() {\n  local current=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" word\n" +
-		"  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"$word\" in -*) ;; *) path=\"${path:+$path }$word\" ;; esac\n  done\n" +
-		"  local words=\"\"\n  case \"$path\" in\n")
+	b.WriteString("_llem() {\n  local current=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" words=\"\" word\n" +
+		"  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"${path:+$path }$word\" in\n")
+	for _, path := range sortedKeys(levels) {
+		if path != "" {
+			fmt.Fprintf(&b, "      %q) path=%q ;;\n", path, path)
+		}
+	}
+	b.WriteString("    esac\n  done\n  case \"$path\" in\n")
 	for _, path := range sortedKeys(levels) {
 		fmt.Fprintf(&b, "    %q) words=%q ;;\n", path, strings.Join(levels[path], " "))
 	}

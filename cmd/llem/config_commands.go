@@ -110,7 +110,7 @@ func (c *configValidate) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s: ok, %d cells in %d blocks\n", c.Study, len(p.Cells), len(p.Plan.Blocks))
+	fmt.Fprintf(a.stdout, "%s: ok, %s in %s\n", c.Study, count(len(p.Cells), "cell"), count(len(p.Plan.Blocks), "block"))
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (c *runCommand) Run(a *app) error {
 		return printPlan(a.stdout, prepared)
 	}
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
-	display.open(fmt.Sprintf("%s: %d trials in %d blocks, at least %s", spec.Name, trials, len(prepared.Plan.Blocks), leastTime(prepared)))
+	display.open(fmt.Sprintf("%s: %s in %s, at least %s", spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
 	deaf := context.AfterFunc(a.ctx, func() {
 		display.say("interrupted: unloading the engine and keeping what is finished; interrupt again to kill it")
 	})
@@ -111,9 +111,17 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
 	}
 	trials := len(p.Plan.Blocks) * len(p.Cells)
-	_, err := fmt.Fprintf(w, "Plan    %d trials in %d blocks (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
-		trials, len(p.Plan.Blocks), p.Plan.Order, leastTime(p))
+	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
+		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
 	return err
+}
+
+// count is "1 trial" or "2 trials".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // leastTime is what idling, conditioning and windows take.
