@@ -198,7 +198,8 @@ func sleepUntil(ctx context.Context, ns int64) bool {
 const meterPeriod = 5 * time.Millisecond
 
 // meter is an energy source whose samples are exact: each is the mean power of
-// the time since the sample before, in mW.
+// the period before it, in mW. They lie on a grid, so that a busy machine makes
+// them late and not fewer.
 type meter struct {
 	// powerW at a stamp; nil = 100 W.
 	powerW func(ns int64) float64
@@ -206,7 +207,7 @@ type meter struct {
 	change func(*sdk.SampleBatch) bool
 	// domain may change the description.
 	domain func(*sdk.Domain)
-	// diesAt returns when the process exits; nil = never.
+	// dies tells that the process must exit; nil = never.
 	dies func() bool
 }
 
@@ -226,21 +227,20 @@ func (m *meter) Open(context.Context, sdk.OpenRequest) ([]sdk.Domain, error) {
 }
 
 func (m *meter) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) error {
-	last := sdk.MonoNow()
+	now := sdk.MonoNow()
 	for sequence := uint64(0); ; sequence++ {
-		if !sleepUntil(ctx, last+int64(meterPeriod)) {
+		now += int64(meterPeriod)
+		if !sleepUntil(ctx, now) {
 			return nil
 		}
 		if m.dies != nil && m.dies() {
 			fmt.Fprintln(os.Stderr, "sensor bus error")
 			os.Exit(5)
 		}
-		now := sdk.MonoNow()
 		watts := 100.0
 		if m.powerW != nil {
-			watts = m.powerW((last + now) / 2)
+			watts = m.powerW(now - int64(meterPeriod/2))
 		}
-		last = now
 		batch := sdk.SampleBatch{
 			DomainID: "package-0", Sequence: sequence, CompleteUntilNs: now, MonoNs: []int64{now}, Values: []int64{int64(watts * 1000)},
 		}

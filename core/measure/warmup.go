@@ -17,8 +17,10 @@ const (
 	// warmUpNs is how long the warm-up Run goes on, beyond its first pass, to
 	// learn the rate.
 	warmUpNs = int64(2e9)
-	// warmUpPasses is how many passes are prepared for it.
+	// warmUpPasses is how many passes are prepared for it, and fastPasses how
+	// many a fast one has: the first alone would tell too low a rate.
 	warmUpPasses = 32
+	fastPasses   = 3
 	// workSurplus is how much more work is prepared than the warm-up's rate
 	// predicts, so that no prompt has to repeat.
 	workSurplus = 1.5
@@ -60,13 +62,12 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	}
 	passes, limitNs := warmUpPasses, warmUpNs
 	if t.cell.Protocol.Warmup == "fast" {
-		passes, limitNs = 1, 0
+		passes, limitNs = fastPasses, 0
 	}
 	spec := t.spec("")
 	unit := int(spec.RequestsPerPass)
 	if spec.Loop != sdk.LoopBatch {
 		unit = max(t.cell.Load.Concurrency, 1)
-		passes = max(passes, 2)
 	}
 	items := requests(t.cell.Workload, t.vocab(), warmUpStream, unit*passes)
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
