@@ -9,12 +9,14 @@ import (
 
 // passes runs static batches: a pass is divided into batches of batch_size,
 // prompts are padded to the longest of their batch, and a sequence that is
-// over keeps its slot until the batch is. The schedule runs on from pass to
-// pass; the SDK stamps the passes themselves when they are handed out and
-// ended, so those stamps are as late as the machine wakes.
+// over keeps its slot until the batch is. The SDK stamps the passes themselves
+// when they are handed out and ended, so those stamps are as late as the machine
+// wakes; what is late is caught up.
 func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
-	nowNs := sdk.MonoNow()
+	dueNs, costNs := sdk.MonoNow(), int64(0)
 	for pass := range run.Passes(ctx) {
+		startNs := passStart(dueNs, sdk.MonoNow(), costNs)
+		nowNs := startNs
 		var all []*sequence
 		for i, item := range pass.Items {
 			all = append(all, newSequence(sdk.Request{Index: pass.First + uint32(i), Item: item}, nowNs, run.Work()))
@@ -28,8 +30,20 @@ func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
 			}
 			nowNs = endNs
 		}
+		costNs = nowNs - startNs
+		dueNs += costNs
 	}
 	return nil
+}
+
+// mostCaughtUp is how much shorter than its schedule a pass may be.
+const mostCaughtUp = 0.1
+
+// passStart is where a pass's schedule begins that was due at dueNs and handed
+// out at handedNs. Lost time is made up for over several passes: one that took
+// no time at all would be no pass of this engine.
+func passStart(dueNs, handedNs, lastCostNs int64) int64 {
+	return max(dueNs, handedNs-int64(mostCaughtUp*float64(lastCostNs)))
 }
 
 // batch runs one batch to its end.
