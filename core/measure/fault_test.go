@@ -46,7 +46,9 @@ func TestABackendsFaults(t *testing.T) {
 		{fault: "forget", phase: "run", code: "internal", message: "1 requests were handed out and 0 completed"},
 		{fault: "return", phase: "run", code: "window_not_reached", message: "the Run ended (stopped) before conditioning was over, after 12 requests of which 0 failed"},
 		{fault: "fail always", phase: "warm-up", code: "all_requests_failed", message: "none of 12 requests completed; the first error: no slot"},
-		{fault: "slow start", phase: "run", code: "window_not_reached", message: "the Run ended (work_used_up) before conditioning was over"},
+		{fault: "slow start", phase: "run", code: "window_not_reached", message: "the Run ended (work_used_up) before conditioning was over", change: func(r *rig) {
+			r.options.Cells[0].Protocol.ConditioningS = 1.5
+		}},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			r := newRig(t, c.fault, "")

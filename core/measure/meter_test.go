@@ -71,7 +71,7 @@ func TestAMetersFaults(t *testing.T) {
 		{name: "goes back in time", rel: 1e-6, codes: []string{"stamps_backwards/warning"}, spoil: func(r *rig) {
 			r.meter.change = func(b *sdk.SampleBatch) bool {
 				if r.inWindow(b.CompleteUntilNs, 20e6) {
-					b.MonoNs[0] -= int64(time.Second)
+					b.MonoNs[0] -= 200e6
 				}
 				return true
 			}

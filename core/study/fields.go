@@ -64,7 +64,7 @@ var studyFields = []field[Study]{
 	{key: "load.burstiness", at: func(s *Study) any { return &s.Load.Burstiness }, above: zero, max: bound(1000), doc: "Shape of gamma arrivals; 1 = poisson."},
 
 	{key: "protocol.profile", at: func(s *Study) any { return &s.Protocol.Profile }, enum: []string{"quick", "standard", "publication"}, fixed: true, doc: "Shorthand for idle_s, conditioning_s and window_s."},
-	{key: "protocol.warmup", at: func(s *Study) any { return &s.Protocol.Warmup }, enum: []string{"full", "fast"}, fixed: true, doc: "full = a Run at full shape; fast = one pass."},
+	{key: "protocol.warmup", at: func(s *Study) any { return &s.Protocol.Warmup }, enum: []string{"full", "fast"}, fixed: true, doc: "full = a Run at full shape; fast = three passes."},
 	{key: "protocol.idle_s", at: func(s *Study) any { return &s.Protocol.IdleS }, min: zero, max: day, fixed: true, doc: "Idle time with the model loaded."},
 	{key: "protocol.conditioning_s", at: func(s *Study) any { return &s.Protocol.ConditioningS }, min: zero, max: day, fixed: true, doc: "Least time under load before the window."},
 	{key: "protocol.window_s", at: func(s *Study) any { return &s.Protocol.WindowS }, above: zero, max: day, fixed: true, doc: "Least length of a window."},
