@@ -79,8 +79,8 @@ type Cell struct {
 
 // Failure says why a trial has no result.
 type Failure struct {
-	// Phase is what was being done: "gate", "load", "prepare", "warm-up",
-	// "run", "window", "unload".
+	// Phase is what was being done: "start", "load", "idle", "warm-up",
+	// "prepare", "run", "window", "write".
 	Phase string `json:"phase"`
 	// Code is an sdk.Code or one of the core's own, such as heartbeat_lost.
 	Code    string `json:"code"`
