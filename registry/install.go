@@ -55,7 +55,7 @@ func install(ctx context.Context, path, destRoot string, o Options) (Entry, erro
 	if err != nil {
 		return Entry{}, err
 	}
-	defer os.RemoveAll(stage) // after publishing: the replaced plugin, or nothing
+	defer os.RemoveAll(stage) //nolint:errcheck // after publishing: the replaced plugin, or nothing
 
 	m := src.manifest
 	if m.Files, err = src.copyTo(ctx, stage); err != nil {

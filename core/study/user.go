@@ -44,7 +44,7 @@ func UserConfigPath() (string, error) {
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", nil // no home, no settings
+			return "", nil //nolint:nilerr // no home, no settings
 		}
 		dir = filepath.Join(home, ".config")
 	}

@@ -21,7 +21,7 @@ func loadLibrary() ([]gpu, func(), error) {
 		}
 		return nil, nil, &sdk.Error{Code: sdk.DeviceMissing, Phase: "open nvml", Message: fmt.Sprintf("NVML does not start (%d)", r), Advice: "run `nvidia-smi` to see why"}
 	}
-	shutdown := func() { lib.Shutdown() }
+	shutdown := func() { _ = lib.Shutdown() } // the process is done with it, whatever it says
 	fail := func(what string, r nvml.Return) ([]gpu, func(), error) {
 		message := fmt.Sprintf("%s: %v", what, lib.ErrorString(r))
 		shutdown()

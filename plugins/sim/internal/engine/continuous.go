@@ -93,7 +93,7 @@ func (s *stream) idle(ctx context.Context) error {
 	if ctx.Err() != nil || past || s.run.Stopping() != sdk.StopNone {
 		_, _ = s.run.Next(ctx) // says no, and keeps the reason
 		s.more = false
-		return nil
+		return nil //nolint:nilerr // the end of ctx is an ordinary end
 	}
 	if arrivalNs <= sdk.MonoNow() {
 		s.nowNs = max(s.nowNs, arrivalNs)
