@@ -26,6 +26,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
+				env.Setenv(name, "")
+			}
 			env.Setenv("LLEM_PLUGIN_DIR", pluginDir)
 			env.Setenv("INSTALLED", pluginDir)
 			return os.WriteFile(filepath.Join(env.WorkDir, "study.toml"), []byte(oneCell), 0o644)

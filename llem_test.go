@@ -1,0 +1,128 @@
+package llem_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/registry"
+)
+
+// The command, and a directory with the simulator installed.
+var command, pluginDir string
+
+func TestMain(m *testing.M) { os.Exit(withPlugins(m)) }
+
+func withPlugins(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "llem-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("GOCACHE", strings.TrimSpace(string(cache))) // not among those below
+	for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
+		os.Setenv(name, filepath.Join(dir, name))
+	}
+	command, pluginDir = filepath.Join(dir, "llem"), filepath.Join(dir, "plugins")
+	simulator := filepath.Join(dir, "sim")
+	for _, argv := range [][]string{
+		{"go", "build", "-o", command, "./cmd/llem"},
+		{"go", "build", "-o", simulator, "./plugins/sim"},
+		{command, "plugins", "install", "--dir", pluginDir, simulator},
+	} {
+		if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v: %v\n%s", argv, err, output))
+		}
+	}
+	return m.Run()
+}
+
+// write makes a study file of one cell, or of two with extra text.
+func write(t *testing.T, extra string) *study.Study {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "study.toml")
+	text := "name = \"x\"\nbackend = \"sim\"\nenergy = [\"sim\"]\nmodel.id = \"sim\"\nworkload = {requests = 8, input_tokens = 8, output_tokens = 8}\nload.mode = \"batch\"\n" +
+		"protocol = {warmup = \"fast\", idle_s = 0, conditioning_s = 0.1, window_s = 0.5, cycles = 1}\n" + extra
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := study.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func settings(t *testing.T) llem.Settings {
+	return llem.Settings{PluginDirs: []string{pluginDir}, ResultsDir: filepath.Join(t.TempDir(), "results")}
+}
+
+func TestRunExperimentRefusesTwoCells(t *testing.T) {
+	e := llem.Experiment{Spec: write(t, "sweep.backends.sim.batch_size = [1, 2]\n"), Settings: settings(t)}
+	_, err := llem.RunExperiment(t.Context(), e)
+	if want := "run experiment x: the study has 2 cells and an experiment has one; use RunStudy"; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(e.ResultsDir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was started: %v", err)
+	}
+}
+
+func TestStudyWithoutSpec(t *testing.T) {
+	if _, err := llem.RunStudy(t.Context(), llem.Study{}); err == nil || !strings.Contains(err.Error(), "Spec is nil") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The lock is written by the first run, extended by plugins that are new to
+// the study, and no more than a warning where it cannot be written.
+func TestLockIsKept(t *testing.T) {
+	t.Parallel()
+	s := write(t, "")
+	path := llem.LockPath(s.Path)
+	other := strings.Repeat("0", 64)
+	old := &registry.Lock{Plugins: map[string]registry.LockedPlugin{"other": {Version: "1.0.0", Protocol: 1, Digest: "sha256:" + other}}}
+	if err := registry.WriteLock(path, old); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := llem.Prepare(t.Context(), llem.Study{Spec: s, Settings: settings(t)}); err != nil || len(p.Warnings()) != 0 {
+		t.Fatalf("prepare: %v", err)
+	}
+	if lock, err := registry.ReadLock(path); err != nil || len(lock.Plugins) != 1 {
+		t.Errorf("preparing wrote the lock: %v, %v", lock, err)
+	}
+	r, err := llem.RunStudy(t.Context(), llem.Study{Spec: s, Settings: settings(t)})
+	if err != nil || len(r.Trials) != 1 {
+		t.Fatalf("run: %v, %d trials, failed %v", err, len(r.Trials), r.Failed)
+	}
+	lock, err := registry.ReadLock(path)
+	if err != nil || lock.Plugins["sim"].Version == "" || lock.Plugins["other"].Digest != "sha256:"+other {
+		t.Errorf("the lock holds %v, %v", lock, err)
+	}
+
+	s = write(t, "")
+	// Read-only for everybody, root included: a lock cannot replace a directory.
+	p, err := llem.Prepare(t.Context(), llem.Study{Spec: s, Settings: settings(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(llem.LockPath(s.Path), "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.Run(t.Context()); err != nil || len(r.Trials) != 1 {
+		t.Errorf("run: %v, %d trials", err, len(r.Trials))
+	}
+	if w := p.Warnings(); len(w) != 1 || w[0].Code != "lock_not_written" {
+		t.Errorf("warnings: %v", w)
+	}
+}
