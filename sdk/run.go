@@ -162,18 +162,25 @@ func (r *Run) over(ctx context.Context) bool {
 }
 
 // Begin stamps the pass's begin again, after a synchronisation.
-func (p *Pass) Begin() { p.record.BeginNs = MonoNow() }
+func (p *Pass) Begin() { p.BeginAt(MonoNow()) }
+
+// BeginAt is Begin with a stamp that was taken elsewhere, such as in a worker
+// process. It lies after the end of the pass before.
+func (p *Pass) BeginAt(ns int64) { p.record.BeginNs = ns }
 
 // End stamps the pass's end, after a synchronisation, and sends its record.
 // Further calls do nothing.
-func (p *Pass) End() {
+func (p *Pass) End() { p.EndAt(MonoNow()) }
+
+// EndAt is End with a stamp that was taken elsewhere.
+func (p *Pass) EndAt(ns int64) {
 	p.run.mu.Lock()
 	defer p.run.mu.Unlock()
 	if p.ended {
 		return
 	}
 	p.ended = true
-	p.record.EndNs = MonoNow()
+	p.record.EndNs = ns
 	p.run.pass = nil
 	p.run.flush()
 	p.run.emit(p.record)
@@ -188,10 +195,13 @@ func (p *Pass) Padding(tokens int64) {
 
 // PrefillEnd stamps the boundary between prefill and decode. It has a meaning
 // only if the pass is one batch.
-func (p *Pass) PrefillEnd() {
+func (p *Pass) PrefillEnd() { p.PrefillEndAt(MonoNow()) }
+
+// PrefillEndAt is PrefillEnd with a stamp that was taken elsewhere.
+func (p *Pass) PrefillEndAt(ns int64) {
 	p.run.mu.Lock()
 	defer p.run.mu.Unlock()
-	p.record.PrefillEndNs = MonoNow()
+	p.record.PrefillEndNs = ns
 }
 
 // Request is one prepared request handed out by Requests.

@@ -9,14 +9,12 @@ import (
 
 // passes runs static batches: a pass is divided into batches of batch_size,
 // prompts are padded to the longest of their batch, and a sequence that is
-// over keeps its slot until the batch is. The SDK stamps the passes themselves
-// when they are handed out and ended, so those stamps are as late as the machine
-// wakes; what is late is caught up.
+// over keeps its slot until the batch is. All stamps are the schedule's, which
+// runs on from pass to pass: a machine that wakes late does not lengthen it.
 func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
-	dueNs, costNs := sdk.MonoNow(), int64(0)
+	nowNs := sdk.MonoNow()
 	for pass := range run.Passes(ctx) {
-		startNs := passStart(dueNs, sdk.MonoNow(), costNs)
-		nowNs := startNs
+		pass.BeginAt(nowNs)
 		var all []*sequence
 		for i, item := range pass.Items {
 			all = append(all, newSequence(sdk.Request{Index: pass.First + uint32(i), Item: item}, nowNs, run.Work()))
@@ -30,20 +28,9 @@ func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
 			}
 			nowNs = endNs
 		}
-		costNs = nowNs - startNs
-		dueNs += costNs
+		pass.EndAt(nowNs)
 	}
 	return nil
-}
-
-// mostCaughtUp is how much shorter than its schedule a pass may be.
-const mostCaughtUp = 0.1
-
-// passStart is where a pass's schedule begins that was due at dueNs and handed
-// out at handedNs. Lost time is made up for over several passes: one that took
-// no time at all would be no pass of this engine.
-func passStart(dueNs, handedNs, lastCostNs int64) int64 {
-	return max(dueNs, handedNs-int64(mostCaughtUp*float64(lastCostNs)))
 }
 
 // batch runs one batch to its end.
@@ -57,7 +44,7 @@ func (e *Engine) batch(ctx context.Context, run *sdk.Run, pass *sdk.Pass, nowNs 
 		if l.prefilling > 0 {
 			pass.Padding(int64(padding))
 			if single {
-				pass.PrefillEnd()
+				pass.PrefillEndAt(nowNs)
 			}
 		}
 		pass.Padding(int64(l.idleSlots))
