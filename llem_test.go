@@ -126,3 +126,31 @@ func TestLockIsKept(t *testing.T) {
 		t.Errorf("warnings: %v", w)
 	}
 }
+
+// What does not change the measurement does not change a cell's id, and cells
+// that differ in nothing else are one.
+func TestWhatIsNotMeasuredIsNoPartOfTheID(t *testing.T) {
+	ids := map[string]string{}
+	for name, extra := range map[string]string{
+		"plain": "", "path": "[backends.sim]\nload_ms = 1\n", "measured": "[backends.sim]\nstep_us = 900\n",
+	} {
+		prepared, err := llem.Prepare(t.Context(), llem.Study{Spec: write(t, extra), Settings: llem.Settings{PluginDirs: []string{pluginDir}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = prepared.Cells[0].ID
+		if planned := prepared.Plan.Cells[0].ID; planned != ids[name] {
+			t.Errorf("the plan calls the cell %s, it is %s", planned, ids[name])
+		}
+	}
+	if ids["plain"] != ids["path"] || ids["plain"] == ids["measured"] {
+		t.Errorf("ids %v", ids)
+	}
+	_, err := llem.Prepare(t.Context(), llem.Study{
+		Spec:     write(t, "[experiments.a]\n[experiments.b]\nbackends.sim.load_ms = 1\n"),
+		Settings: llem.Settings{PluginDirs: []string{pluginDir}},
+	})
+	if err == nil || !strings.Contains(err.Error(), `"b" differs from "a" only in settings that do not change what is measured`) {
+		t.Errorf("two names of one cell: %v", err)
+	}
+}

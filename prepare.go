@@ -46,7 +46,7 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 	if err := p.openRegistry(); err != nil {
 		return nil, err
 	}
-	for _, check := range []func(context.Context) (study.Problems, error){p.findPlugins, p.checkParameters, p.checkStatic} {
+	for _, check := range []func(context.Context) (study.Problems, error){p.findPlugins, p.checkParameters, p.identify, p.checkStatic} {
 		problems, err := check(ctx)
 		if ctx.Err() != nil {
 			// What was found then may be a consequence of the interrupt.

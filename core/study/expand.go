@@ -1,14 +1,9 @@
 package study
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -260,9 +255,7 @@ func (s *Study) cell(backend string, chosen []choice) *Cell {
 	if cell.Label == "" {
 		cell.Label = instance.Name
 	}
-	cell.Definition = definition(cell)
-	sum := sha256.Sum256([]byte(cell.Definition))
-	cell.ID = hex.EncodeToString(sum[:6])
+	cell.Identify(nil)
 	return cell
 }
 
@@ -288,59 +281,4 @@ func asMap(v any) map[string]any {
 		return x
 	}
 	return nil
-}
-
-// definition is the canonical text of what a cell measures: keys sorted,
-// numbers in one form, without names, paths of this machine and settings of
-// the execution.
-func definition(c *Cell) string {
-	model := c.Model
-	if model.Path != "" {
-		model.Path = filepath.Base(model.Path)
-	}
-	p := c.Protocol
-	return canonicalText(map[string]any{
-		"plugin": c.Plugin, "version": c.Version, "parameters": c.Parameters, "model": model, "workload": c.Workload, "load": c.Load,
-		"protocol": map[string]any{
-			"warmup": p.Warmup, "idle_s": p.IdleS, "conditioning_s": p.ConditioningS, "window_s": p.WindowS, "regime": p.Regime,
-		},
-	})
-}
-
-// canonicalText encodes a value so that equal values give equal texts: keys
-// are sorted, 1 and 1.0 are the same number, integers keep all their digits.
-func canonicalText(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic("study: a checked value does not encode: " + err.Error())
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var loose any
-	if err := decoder.Decode(&loose); err != nil {
-		panic("study: encoded text does not decode: " + err.Error())
-	}
-	if text, err = json.Marshal(positiveZero(loose)); err != nil {
-		panic("study: a checked value does not encode: " + err.Error())
-	}
-	return string(text)
-}
-
-// positiveZero turns -0 into the 0 that it equals.
-func positiveZero(v any) any {
-	switch x := v.(type) {
-	case json.Number:
-		if x == "-0" {
-			return json.Number("0")
-		}
-	case []any:
-		for i := range x {
-			x[i] = positiveZero(x[i])
-		}
-	case map[string]any:
-		for key := range x {
-			x[key] = positiveZero(x[key])
-		}
-	}
-	return v
 }
