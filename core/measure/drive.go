@@ -16,7 +16,6 @@ import (
 type driven struct {
 	record      result.Run
 	completions []sdk.Completion
-	steps       []sdk.Step
 }
 
 // runView is what a stop decision sees: the state after the newest pass or
@@ -86,8 +85,6 @@ func driveRun(ctx context.Context, backend *host.Plugin, spec sdk.RunSpec, stall
 			consider(e.EndNs)
 		case sdk.Completions:
 			out.completions = append(out.completions, e...)
-		case sdk.Steps:
-			out.steps = append(out.steps, e...)
 		}
 		return nil
 	})

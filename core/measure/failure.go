@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/sdk"
@@ -65,6 +66,8 @@ func failure(err error) *result.Failure {
 	}
 	if errors.As(err, &reported) {
 		f.Advice, f.Numbers, f.Stack = reported.Advice, reported.Numbers, reported.Stack
+		// The advice has a place of its own.
+		f.Message = strings.TrimSuffix(f.Message, "; "+reported.Advice)
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
@@ -42,15 +43,22 @@ func (t *trial) vocab() uint32 {
 func (t *trial) spec(workID string) sdk.RunSpec {
 	spec := sdk.RunSpec{
 		WorkID: workID, Loop: contractLoop(t.cell.Load.Mode), Record: sdk.RecordRequest,
-		RecordSteps: true, HeartbeatMs: uint32(t.waits.heartbeat.Milliseconds()),
+		HeartbeatMs: uint32(t.waits.heartbeat.Milliseconds()),
 	}
 	if spec.Loop == sdk.LoopBatch {
 		spec.RequestsPerPass = uint32(t.cell.Workload.Requests)
 	} else {
 		spec.Concurrency = uint32(t.cell.Load.Concurrency)
+		spec.HeartbeatMs = closedHeartbeatMs(t.waits.heartbeat, t.cell.Protocol.ConditioningS)
 		spec.Record = sdk.RecordChunk
 	}
 	return spec
+}
+
+// closedHeartbeatMs lets a closed loop's conditioning see six heartbeats, since
+// they are what it is judged by; never more than ten a second.
+func closedHeartbeatMs(usual time.Duration, conditioningS float64) uint32 {
+	return uint32(min(usual, max(100*time.Millisecond, seconds(conditioningS)/6)).Milliseconds())
 }
 
 // warmUp runs the workload at full shape and returns the rate in requests/s.

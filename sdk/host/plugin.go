@@ -22,7 +22,7 @@ import (
 const (
 	unaryTimeout   = 10 * time.Second
 	checkTimeout   = 2 * time.Minute
-	prepareTimeout = 10 * time.Minute
+	prepareTimeout = 2 * time.Minute
 	openTimeout    = time.Minute
 	unloadTimeout  = time.Minute
 )
