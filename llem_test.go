@@ -154,3 +154,22 @@ func TestWhatIsNotMeasuredIsNoPartOfTheID(t *testing.T) {
 		t.Errorf("two names of one cell: %v", err)
 	}
 }
+
+// Settings of a source hold for what "auto" comes to, and settings that nothing
+// opens are refused.
+func TestSettingsOfSourcesAreNotIgnored(t *testing.T) {
+	settings := llem.Settings{PluginDirs: []string{pluginDir}, ResultsDir: t.TempDir()}
+	spec := write(t, "[sources.hostpower]\nplugin = \"sim\"\npower_w = 42\n")
+	_, err := llem.Prepare(t.Context(), llem.Study{Spec: spec, Settings: settings})
+	if err == nil || !strings.Contains(err.Error(), "sources.hostpower: `energy` does not name it") {
+		t.Errorf("a source that is not opened: %v", err)
+	}
+	spec.Energy = []string{"auto"}
+	r, err := llem.RunExperiment(t.Context(), llem.Experiment{Spec: spec, Settings: settings})
+	if err != nil || len(r.Trials) != 1 {
+		t.Fatalf("%d trials, %v, failed: %+v", len(r.Trials), err, r.Failed)
+	}
+	if w := r.Trials[0].Windows[0].MeanPowerW; w == nil || *w < 41.99 || *w > 42.01 {
+		t.Errorf("mean power %v W, the study's settings say 42", w)
+	}
+}

@@ -36,7 +36,7 @@ func (o *opener) Source(ctx context.Context, name string) (measure.Source, error
 	if _, instance := o.prepared.Spec.Sources[name]; name == nvml.Name && !instance {
 		return measure.Source{Name: name, Sensor: nvml.New()}, nil
 	}
-	pluginName, request := name, sdk.OpenRequest{} // what "auto" comes to has no settings
+	pluginName, request := name, sdk.OpenRequest{}
 	for _, s := range o.prepared.sources {
 		if s.name == name {
 			table := o.secrets[name]

@@ -101,6 +101,7 @@ func (p *Prepared) findPlugins(ctx context.Context) (study.Problems, error) {
 			found.add("backends."+cell.Instance, err.Error(), "")
 		}
 	}
+	p.unusedSources(&found)
 	for _, s := range p.sources {
 		if err := p.usePlugin(ctx, s.plugin, s.version, sdk.KindEnergySource); err != nil {
 			found.add(s.key, err.Error(), "")

@@ -1,9 +1,12 @@
 package llem
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy/nvml"
+	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/study"
 )
 
@@ -19,11 +22,20 @@ type source struct {
 const auto = "auto"
 
 // namedSources lists the plugins behind `energy`: instances under [sources]
-// and plugins by their own names, but not what "auto" may come to.
+// and plugins by their own names. What "auto" may come to is among them if
+// the study configures it.
 func namedSources(spec *study.Study) []source {
+	names := slices.Clone(spec.Energy)
+	if slices.Contains(names, auto) {
+		for _, name := range measure.AutoSources() {
+			if _, configured := spec.Sources[name]; configured {
+				names = append(names, name)
+			}
+		}
+	}
 	var list []source
-	for i, name := range spec.Energy {
-		if slices.Contains(spec.Energy[:i], name) {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
 			continue
 		}
 		instance, configured := spec.Sources[name]
@@ -37,4 +49,14 @@ func namedSources(spec *study.Study) []source {
 		}
 	}
 	return list
+}
+
+// unusedSources refuses settings of sources that nothing opens: they would be
+// ignored.
+func (p *Prepared) unusedSources(found *findings) {
+	for _, name := range slices.Sorted(maps.Keys(p.Spec.Sources)) {
+		if !slices.ContainsFunc(p.sources, func(s source) bool { return s.name == name }) {
+			found.add("sources."+name, "`energy` does not name it", fmt.Sprintf("add %q to `energy`, or remove the table", name))
+		}
+	}
 }

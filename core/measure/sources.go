@@ -44,6 +44,9 @@ const (
 	estimatedSource = "hostpower"
 )
 
+// AutoSources lists what "auto" may come to, in the order in which it is tried.
+func AutoSources() []string { return []string{nvmlSource, raplSource, estimatedSource} }
+
 // recorder keeps the recordings of all sources of one block.
 type recorder struct {
 	sources []openSource

@@ -26,6 +26,8 @@ dirs=("$work/src" "$work/src/sdk")
 for p in $plugins; do dirs+=("$work/src/plugins/$p"); done
 "$work/release" "$work/proxy" v0.0.0 "${dirs[@]}"
 
+# The go command takes a version for immutable and would keep its list of files.
+export GODEBUG=goindex=0
 export GOWORK=off GOFLAGS=-mod=mod GONOSUMDB=$modules GONOSUMCHECK=1
 export GOPROXY="file://$work/proxy,$(go env GOPROXY)"
 export GOBIN="$work/bin"
