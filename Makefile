@@ -55,6 +55,7 @@ test-engines: build
 
 # What llem itself costs, each figure beside its target.
 bench: build
+	@$(BIN) plugins lock --plugin-dir $(PLUGINS) examples/quickstart.toml
 	go run ./tests/bench
 
 # Linters and generators are pinned in modules of their own.

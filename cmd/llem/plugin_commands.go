@@ -133,7 +133,7 @@ func showSchema(a *app, title string, schema []sdk.Parameter) {
 	}
 	t := newTable()
 	t.AppendHeader(table.Row{"key", "type", "unit", "default", "range", "sweep", "doc"})
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 5, WidthMax: 36}, {Number: 7, WidthMax: 60}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 5, WidthMax: 36, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}})
 	appendSchema(t, "", schema)
 	fmt.Fprintf(a.stdout, "\n%s\n%s\n", title, t.Render())
 }
