@@ -3,6 +3,7 @@ package llem
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
@@ -16,6 +17,14 @@ func (p *Prepared) identify(context.Context) (study.Problems, error) {
 	first := map[string]string{} // label by ID
 	for i := range p.Cells {
 		cell := &p.Cells[i]
+		if path := cell.Model.Path; path != "" && !filepath.IsAbs(path) && p.Spec.Path != "" {
+			// A plugin runs in a directory of its own.
+			absolute, err := filepath.Abs(filepath.Join(filepath.Dir(p.Spec.Path), path))
+			if err != nil {
+				return nil, fmt.Errorf("model.path %s: %w", path, err)
+			}
+			cell.Model.Path = absolute
+		}
 		skipped := unmeasured("", p.schemas[cell.Plugin].BackendSchema)
 		cell.Identify(func(path string) bool { return skipped[path] })
 		if label, double := first[cell.ID]; double {

@@ -168,7 +168,7 @@ func Report(dir string, user study.UserConfig) (report.Summary, []result.Trial, 
 	}
 	trials, failed, problems := result.ReadTrials(dir)
 	summary := report.Summarize(trials, failed, report.Options{Dir: filepath.Clean(dir), User: user})
-	for _, problem := range problems {
+	for _, problem := range append(problems, missingTrials(dir, trials, failed)...) {
 		summary.AddProblem(problem)
 	}
 	return summary, trials, failed, report.WriteDerived(dir, summary)

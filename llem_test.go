@@ -173,3 +173,33 @@ func TestSettingsOfSourcesAreNotIgnored(t *testing.T) {
 		t.Errorf("mean power %v W, the study's settings say 42", w)
 	}
 }
+
+// A trial that was planned and is not there is told of.
+func TestMissingTrialsAreToldOf(t *testing.T) {
+	spec := write(t, "")
+	spec.Protocol.Cycles = 2
+	r, err := llem.RunStudy(t.Context(), llem.Study{Spec: spec, Settings: llem.Settings{PluginDirs: []string{pluginDir}, ResultsDir: t.TempDir()}})
+	if err != nil || len(r.Summary.Problems) != 0 {
+		t.Fatalf("%v, problems %q", err, r.Summary.Problems)
+	}
+	if err := os.RemoveAll(filepath.Join(r.Dir, r.Trials[1].Dir)); err != nil {
+		t.Fatal(err)
+	}
+	summary, _, _, err := llem.Report(r.Dir, study.UserConfig{})
+	if want := "sim: 1 of 2 planned trials are missing (block 2): they were not run, or are lost"; err != nil || len(summary.Problems) != 1 || summary.Problems[0] != want {
+		t.Errorf("problems %q, %v", summary.Problems, err)
+	}
+}
+
+// A model's path is the study's business, wherever the plugin runs.
+func TestARelativeModelPathLiesBesideTheStudy(t *testing.T) {
+	spec := write(t, "")
+	spec.Model.Path = "weights/m.gguf"
+	prepared, err := llem.Prepare(t.Context(), llem.Study{Spec: spec, Settings: llem.Settings{PluginDirs: []string{pluginDir}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := prepared.Cells[0].Model.Path, filepath.Join(filepath.Dir(spec.Path), "weights", "m.gguf"); got != want {
+		t.Errorf("path %q, want %q", got, want)
+	}
+}

@@ -84,6 +84,9 @@ type Domain struct {
 	Host            string
 	FirstSampleNs   int64 // from Open to the first valid sample
 	Doc             string
+	// ChangesOnly: a sample comes only when the value changed; the value
+	// before held until then.
+	ChangesOnly bool
 }
 
 // SampleBatch is a run of samples of one domain.

@@ -80,6 +80,12 @@ func (c *runCommand) show(a *app, r llem.StudyResult, trials int) error {
 		fmt.Fprintf(a.stderr, "%d of %d trials failed; their logs are in %s\n", r.Outcome.Failed, trials, filepath.Join(r.Dir, "attempts"))
 		return errFailed
 	}
+	for _, cell := range r.Summary.Cells {
+		if a.ctx.Err() == nil && cell.Trials == 0 && cell.Excluded > 0 {
+			fmt.Fprintf(a.stderr, "%s: none of its %d trials can be used; the warnings say why\n", cell.Label, cell.Excluded)
+			return errFailed
+		}
+	}
 	return nil
 }
 

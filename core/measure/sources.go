@@ -190,7 +190,7 @@ func energyDomain(source string, d sdk.Domain) (energy.Domain, error) {
 		Reading: energy.Reading(d.Reading), AveragingNs: d.AveragingNs,
 		LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs, UpdateNs: d.UpdatePeriodNs,
 		UnitNum: d.UnitNumerator, UnitDen: d.UnitDenominator,
-		Estimated: d.Estimated, Host: d.Host, Source: source, FirstSampleNs: d.FirstSampleNs,
+		ChangesOnly: d.ChangesOnly, Estimated: d.Estimated, Host: d.Host, Source: source, FirstSampleNs: d.FirstSampleNs,
 		Doc: d.Doc,
 	}
 	if d.ContainedIn != "" {
@@ -215,6 +215,9 @@ func (r *recorder) record(ctx context.Context, source *openSource) {
 		if builder == nil {
 			return fmt.Errorf("samples of an unknown domain %q", batch.DomainID)
 		}
+		if err := fromTheFuture(batch, sdk.MonoNow()); err != nil {
+			return err
+		}
 		builder.Append(energy.Batch{
 			Sequence: batch.Sequence, Epoch: batch.Epoch, Dropped: batch.Dropped,
 			CompleteUntilNs: batch.CompleteUntilNs, StampsNs: batch.MonoNs, Values: batch.Values,
@@ -230,6 +233,23 @@ func (r *recorder) record(ctx context.Context, source *openSource) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed[source.Name] = err
+}
+
+// mostAhead is how far a stamp may lie ahead of this process's clock: stamps
+// that are mapped from another clock are off by less.
+const mostAhead = int64(time.Second)
+
+// fromTheFuture refuses a batch with an impossible stamp. One such sample would
+// make every later one look late, and span windows with energy of no time.
+func fromTheFuture(batch sdk.SampleBatch, nowNs int64) error {
+	latest := batch.CompleteUntilNs
+	for _, ns := range batch.MonoNs {
+		latest = max(latest, ns)
+	}
+	if ahead := latest - nowNs; ahead > mostAhead {
+		return fmt.Errorf("a stamp of domain %q lies %.1f s in the future; its source does not use CLOCK_MONOTONIC, or is damaged", batch.DomainID, float64(ahead)/1e9)
+	}
+	return nil
 }
 
 // failure returns why a source stopped delivering, or nil.

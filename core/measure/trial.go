@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/llenergymeasure/llem/core/energy"
@@ -65,11 +67,12 @@ func (t *trial) load(ctx context.Context) error {
 	if err != nil {
 		return &phaseError{phase: "load", err: fmt.Errorf("make a directory for the load's files: %w", err)}
 	}
-	loadCtx, cancel := context.WithCancel(ctx)
+	loadCtx := ctx
 	if limit := t.Study.Limits.LoadTimeoutS; limit > 0 {
-		loadCtx, cancel = context.WithTimeout(ctx, seconds(limit))
+		limited, cancel := context.WithTimeout(ctx, seconds(limit))
+		defer cancel()
+		loadCtx = limited
 	}
-	defer cancel()
 	load := &result.Load{BeginNs: sdk.MonoNow()}
 	report, err := backend.Load(loadCtx, sdk.LoadRequest{
 		Cell: ContractCell(t.cell), WorkDir: t.workDir, CacheDir: t.CacheDir, Secrets: t.Secrets[t.cell.Instance],
@@ -106,6 +109,12 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 			gpus = append(gpus, device.ID)
 		}
 	}
+	for _, need := range t.check.Devices {
+		if need.Kind == "gpu" && int(need.Min) > len(gpus) {
+			return &phaseError{phase: "load", code: codeNoEnergy, err: fmt.Errorf(
+				"the backend needs %d GPUs and names %d that it holds, so it is not known whose energy to count; its load report must name them by UUID", need.Min, len(gpus))}
+		}
+	}
 	choice := energy.Headline(t.recorder.domains(), gpus)
 	t.record.Boundary = choice.Boundary.String()
 	for _, domain := range choice.Headline {
@@ -133,8 +142,8 @@ func (t *trial) idle(ctx context.Context) error {
 	}
 	to := sdk.MonoNow()
 	traces := t.recorder.waitUntil(ctx, to, t.waits.watermark)
-	for id, trace := range traces {
-		window, err := trace.Window(from, to)
+	for _, id := range slices.Sorted(maps.Keys(traces)) {
+		window, err := traces[id].Window(from, to)
 		if err != nil {
 			// Idle power is metadata: without it the trial goes on.
 			t.warn("idle_power_unknown", energy.SeverityInfo, err.Error())

@@ -77,6 +77,7 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	if spec.Loop != sdk.LoopBatch {
 		unit = max(t.cell.Load.Concurrency, 1)
 	}
+	passes = min(passes, mostPasses(t.cell.Workload, unit))
 	items := requests(t.cell.Workload, t.vocab(), warmUpStream, unit*passes)
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
 	if err != nil {
@@ -166,8 +167,13 @@ func firstError(completions []sdk.Completion) string {
 func passesToPrepare(w study.Workload, unit, windows int, rate, longestS float64) (count, wanted int) {
 	predicted := math.Ceil(workSurplus * rate * longestS / float64(unit))
 	wanted = int(min(predicted, math.MaxInt32)) + 3*(windows+1)
-	most := mostPreparedTokens / (int64(w.InputTokens+requestTokens) * int64(unit))
-	return int(max(1, min(int64(wanted), most))), wanted
+	return min(wanted, mostPasses(w, unit)), wanted
+}
+
+// mostPasses is how many passes of unit requests memory is spent on; at least
+// one.
+func mostPasses(w study.Workload, unit int) int {
+	return int(max(1, mostPreparedTokens/(int64(w.InputTokens+requestTokens)*int64(unit))))
 }
 
 // preparedWork is what the measured Run will send.

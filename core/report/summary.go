@@ -243,7 +243,7 @@ func identity(t result.Trial) (work, model string) {
 	}
 	if t.Load != nil {
 		m := t.Load.Report.Model
-		model = cmp.Or(m.Base, m.Revision)
+		model = cmp.Or(m.Base, m.Revision, m.ArtifactDigest)
 	}
 	return work, model
 }

@@ -1846,7 +1846,8 @@ func (x *Heartbeat) GetOutputTokens() int64 {
 
 // Pass is one whole batch pass. Both stamps are taken after the edge
 // synchronisation that Check declared, so the pass's energy lies between
-// them.
+// them. It follows the completions of its requests on the stream, so that its
+// counts can be checked against theirs.
 type Pass struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`

@@ -390,7 +390,10 @@ type Domain struct {
 	// Time from Open to the first valid sample.
 	FirstSampleNs int64 `protobuf:"varint,16,opt,name=first_sample_ns,json=firstSampleNs,proto3" json:"first_sample_ns,omitempty"`
 	// One sentence: where the values come from.
-	Doc           string `protobuf:"bytes,17,opt,name=doc,proto3" json:"doc,omitempty"`
+	Doc string `protobuf:"bytes,17,opt,name=doc,proto3" json:"doc,omitempty"`
+	// True: a sample comes only when the value changed, so that the value before
+	// held until then.
+	ChangesOnly   bool `protobuf:"varint,18,opt,name=changes_only,json=changesOnly,proto3" json:"changes_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,6 +545,13 @@ func (x *Domain) GetDoc() string {
 		return x.Doc
 	}
 	return ""
+}
+
+func (x *Domain) GetChangesOnly() bool {
+	if x != nil {
+		return x.ChangesOnly
+	}
+	return false
 }
 
 type StreamRequest struct {
@@ -791,7 +801,7 @@ const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"confidence\x88\x01\x01B\v\n" +
 	"\t_gain_relB\v\n" +
 	"\t_offset_wB\r\n" +
-	"\v_confidence\"\xe3\x04\n" +
+	"\v_confidence\"\x86\x05\n" +
 	"\x06Domain\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1a.llem.plugin.v1.DomainKindR\x04kind\x12\x1d\n" +
@@ -811,7 +821,8 @@ const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"\baccuracy\x18\x0e \x01(\v2\x18.llem.plugin.v1.AccuracyR\baccuracy\x12\x12\n" +
 	"\x04host\x18\x0f \x01(\tR\x04host\x12&\n" +
 	"\x0ffirst_sample_ns\x18\x10 \x01(\x03R\rfirstSampleNs\x12\x10\n" +
-	"\x03doc\x18\x11 \x01(\tR\x03doc\"<\n" +
+	"\x03doc\x18\x11 \x01(\tR\x03doc\x12!\n" +
+	"\fchanges_only\x18\x12 \x01(\bR\vchangesOnly\"<\n" +
 	"\rStreamRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\"\xd6\x01\n" +
 	"\x0eStreamResponse\x12\x1b\n" +

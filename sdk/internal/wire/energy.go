@@ -13,7 +13,7 @@ func ToDomain(d sdk.Domain) *pb.Domain {
 		Id: d.ID, Kind: domainKinds.to(d.Kind), DeviceIds: d.DeviceIDs, ContainedIn: d.ContainedIn,
 		Reading: readings.to(d.Reading), Unit: units.to(d.Unit), UnitNumerator: d.UnitNumerator,
 		UnitDenominator: d.UnitDenominator, AveragingNs: d.AveragingNs, LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs,
-		UpdatePeriodNs: d.UpdatePeriodNs, Estimated: d.Estimated,
+		UpdatePeriodNs: d.UpdatePeriodNs, Estimated: d.Estimated, ChangesOnly: d.ChangesOnly,
 		Accuracy: &pb.Accuracy{GainRel: d.Accuracy.GainRel, OffsetW: d.Accuracy.OffsetW, Confidence: d.Accuracy.Confidence},
 		Host:     d.Host, FirstSampleNs: d.FirstSampleNs, Doc: d.Doc,
 	}
@@ -35,7 +35,7 @@ func FromDomain(d *pb.Domain) (sdk.Domain, error) {
 		Reading: reading, Unit: unit, UnitNumerator: d.GetUnitNumerator(), UnitDenominator: d.GetUnitDenominator(),
 		AveragingNs: d.GetAveragingNs(), LagNs: d.GetLagNs(), LagSpreadNs: d.GetLagSpreadNs(),
 		UpdatePeriodNs: d.GetUpdatePeriodNs(), Estimated: d.GetEstimated(), Host: d.GetHost(),
-		FirstSampleNs: d.GetFirstSampleNs(), Doc: d.GetDoc(),
+		FirstSampleNs: d.GetFirstSampleNs(), Doc: d.GetDoc(), ChangesOnly: d.GetChangesOnly(),
 	}
 	if a := d.GetAccuracy(); a != nil {
 		out.Accuracy = sdk.Accuracy{GainRel: a.GainRel, OffsetW: a.OffsetW, Confidence: a.Confidence}

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"math"
+
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/internal/pb"
 )
@@ -14,8 +16,16 @@ func ToStage(s sdk.StageEvent) *pb.Stage {
 func FromStage(s *pb.Stage) sdk.StageEvent {
 	return sdk.StageEvent{
 		Kind: stages.from(s.GetKind()), Moment: moments.from(s.GetMoment()), MonoNs: s.GetMonoNs(),
-		Fraction: s.GetFraction(), Message: s.GetMessage(),
+		Fraction: share(s.GetFraction()), Message: s.GetMessage(),
 	}
+}
+
+// share is 0 for NaN and infinities, which no record can hold.
+func share(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0
+	}
+	return x
 }
 
 // ToReport translates a load report.
