@@ -91,19 +91,21 @@ func driveRun(ctx context.Context, backend *host.Plugin, spec sdk.RunSpec, stall
 	cause := context.Cause(runCtx)
 	cancel(nil)
 	stops.Wait()
-	if err != nil {
-		if cause != nil && ctx.Err() == nil {
-			err = cause
-		}
-		return out, err
-	}
-	out.record.Spec, out.record.EndNs, out.record.Reason = spec, finished.MonoNs, finished.Reason
-	out.record.Before, out.record.After = finished.Before, finished.After
+	// What is known of a Run that broke off is kept, too.
+	out.record.Spec = spec
 	out.record.Requests = int64(len(out.completions))
 	for _, c := range out.completions {
 		if c.Failed() {
 			out.record.Failed++
 		}
 	}
+	if err != nil {
+		if cause != nil && ctx.Err() == nil {
+			err = cause
+		}
+		return out, err
+	}
+	out.record.EndNs, out.record.Reason = finished.MonoNs, finished.Reason
+	out.record.Before, out.record.After = finished.Before, finished.After
 	return out, nil
 }

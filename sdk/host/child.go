@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/llenergymeasure/llem/sdk/internal/proc"
 )
@@ -54,4 +55,21 @@ func (c *child) exists() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.Runner != nil && c.PID() != 0
+}
+
+// Bounds of waiting for a dead plugin's last lines.
+const (
+	firstLineWait = 500 * time.Millisecond
+	restWait      = 50 * time.Millisecond
+)
+
+// lastLines returns the last lines of a plugin that is gone or given up. The
+// reader of its stderr may be a moment behind its exit, and nothing tells when
+// it is not: a grandchild may hold the other end.
+func (c *child) lastLines() []string {
+	for waited := time.Duration(0); len(c.StderrTail()) == 0 && waited < firstLineWait; waited += restWait / 10 {
+		time.Sleep(restWait / 10)
+	}
+	time.Sleep(restWait)
+	return c.StderrTail()
 }

@@ -45,10 +45,7 @@ func (p *Plugin) failed(phase string, err error) error {
 		}
 	}
 	if exitCode, signal, exited := p.child.ExitState(); exited {
-		// The stderr reader may be a moment behind the exit, and nothing
-		// tells when it is not: a grandchild may hold the other end.
-		time.Sleep(lastWords / 2)
-		return &DiedError{Plugin: p.name(), Phase: phase, ExitCode: exitCode, Signal: signal, StderrTail: p.child.StderrTail()}
+		return &DiedError{Plugin: p.name(), Phase: phase, ExitCode: exitCode, Signal: signal, StderrTail: p.child.lastLines()}
 	}
 	switch code {
 	case grpccodes.Unavailable:

@@ -236,7 +236,7 @@ func (p *Plugin) explain(ctx context.Context, err error, timeout time.Duration) 
 	case <-p.child.Exited():
 	case <-time.After(lastWords):
 	}
-	out.StderrTail = p.child.StderrTail()
+	out.StderrTail = p.child.lastLines()
 	head := strings.TrimSpace(p.child.StdoutHead())
 	code, signal, exited := p.child.ExitState()
 	var died *DiedError
