@@ -84,7 +84,8 @@ func (t *trial) load(ctx context.Context) error {
 	t.record.Load = load
 	if err != nil {
 		failed := &phaseError{phase: "load", err: err}
-		if ctx.Err() == nil && errors.Is(loadCtx.Err(), context.DeadlineExceeded) {
+		if ctx.Err() == nil && endsBefore(loadCtx, ctx) &&
+			(loadCtx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
 			failed.code = codeLoadTimeout
 			failed.err = fmt.Errorf("loading took longer than limits.load_timeout_s = %v s: %w", t.Study.Limits.LoadTimeoutS, err)
 		}
@@ -98,6 +99,14 @@ func (t *trial) load(ctx context.Context) error {
 		t.warn("random_weights", energy.SeverityInfo, "the weights are random: speed and energy are real, the text is not")
 	}
 	return t.chooseHeadline(report)
+}
+
+// endsBefore tells whether inner has a deadline of its own. The call may report
+// it a moment before inner itself does.
+func endsBefore(inner, outer context.Context) bool {
+	own, has := inner.Deadline()
+	theirs, bounded := outer.Deadline()
+	return has && (!bounded || own.Before(theirs))
 }
 
 // chooseHeadline decides which domains are added up for the headline number.
