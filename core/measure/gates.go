@@ -57,14 +57,15 @@ func (t *trial) doubts(c cut) []energy.Warning {
 			"%d of %d requests do not have the %d output tokens that were asked for", n, c.Requests, t.cell.Workload.OutputTokens)})
 	}
 	if prompt, output := c.mismatch(); math.Abs(prompt) > mostMismatch || math.Abs(output) > mostMismatch {
-		found = append(found, energy.Warning{Code: "work_mismatch", Severity: energy.SeverityWarning, Message: fmt.Sprintf(
-			"tokens stamped in the window differ from its requests' by %+.1f %% (prompt) and %+.1f %% (output)", 100*prompt, 100*output)})
+		found = append(found, energy.Warning{Code: "work_mismatch", Severity: energy.SeverityFatal, Message: fmt.Sprintf(
+			"tokens stamped in the window differ from its requests' by %+.1f %% (prompt) and %+.1f %% (output), and 1 %% is the limit; a longer protocol.window_s makes the edges weigh less", 100*prompt, 100*output)})
 	}
 	return found
 }
 
 // mostMismatch is how far the tokens stamped in a window may differ from those
-// of the requests that it is made of, relative.
+// of the requests that it is made of, relative. Beyond it J/token is that of
+// another ratio of prompt to output than the workload's, and is not ranked.
 const mostMismatch = 0.01
 
 // countersMismatch holds the backend's own counter of output tokens against

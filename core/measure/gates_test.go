@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -75,7 +76,7 @@ func TestDoubtsAboutWork(t *testing.T) {
 		want           string
 	}{{200, 20, ""}, {199, 20, ""}, {197, 20, "work_mismatch"}, {200, 21, "work_mismatch"}} {
 		found := trial.doubts(cut{Requests: 2, PromptTokens: c.prompt, OutputTokens: c.output, Completions: done})
-		if c.want == "" && len(found) != 0 || c.want != "" && (len(found) != 1 || found[0].Code != c.want) {
+		if c.want == "" && len(found) != 0 || c.want != "" && (len(found) != 1 || found[0].Code != c.want || found[0].Severity != energy.SeverityFatal) {
 			t.Errorf("%d prompt and %d output tokens give %+v", c.prompt, c.output, found)
 		}
 	}
