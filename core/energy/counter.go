@@ -1,9 +1,6 @@
 package energy
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // counter computes a window over a rising count of energy.
 //
@@ -13,6 +10,10 @@ import (
 // Where that is missing both edges fall back to the last read before them: each
 // is then stale by up to an update period, but both by the same on average, so
 // the two are never mixed.
+//
+// A hole between the edges loses nothing, since the counter went on; an edge in a
+// hole is at an unknown place of the counter's course. So only the edges take
+// from the coverage.
 func (q *query) counter() (Window, error) {
 	t, s := q.t, q.t.samples
 	t0, t1 := q.from+t.Domain.LagNs, q.to+t.Domain.LagNs
@@ -31,25 +32,25 @@ func (q *query) counter() (Window, error) {
 	if err := q.checkRange(lo, hi, true); err != nil {
 		return Window{}, err
 	}
-	w := Window{CoverageRatio: 1, Samples: t.count(t0, t1)}
+	w := Window{Samples: t.count(t0, t1)}
 	if !e0.ok || !e1.ok {
 		return q.counterDifference(w, i0, i1, t0, t1)
 	}
 	w.Method = MethodCounterInterpolated
-	unit := t.Domain.unit()
 	counts := delta(s[e0.a].Value, s[e1.a].Value) + e1.part - e0.part
-	w.EnergyJ = counts * unit
+	w.EnergyJ = counts * t.Domain.unit()
 	if counts <= 0 {
 		return w, nil // finish refuses it
 	}
-	w.RandomRel = q.edgeModel(t.locatedTo(e0, q), t.locatedTo(e1, q))
-	// An edge inside a wide hole between reads is known only as a share of the
-	// hole's energy: Beta(2w, 2(1-w)) about the straight line, uniform at w = 1/2,
-	// whose variance is w(1-w)/3.
-	for _, e := range []edge{e0, e1} {
-		if period := t.periodNs; period > 0 && s[e.b].MonoNs-s[e.a].MonoNs > 3*period && e.share > 0 {
-			w.RandomRel = math.Hypot(w.RandomRel, e.whole/counts*math.Sqrt(e.share*(1-e.share)/3))
-			q.warn(CodeEdgeUnresolved, SeverityWarning, "an edge lies between counter changes %s apart (update period %s)", ms(s[e.b].MonoNs-s[e.a].MonoNs), ms(period))
+	h0, h1 := t.holeAt(e0), t.holeAt(e1)
+	w.RandomRel = q.edgeModel(t.locatedTo(e0, h0, counts, q), t.locatedTo(e1, h1, counts, q))
+	q.doubtEdge("begin", h0)
+	q.doubtEdge("end", h1)
+	q.coverage(&w, union(h0, h1, t0, t1))
+	if !h0.wide() && !h1.wide() {
+		q.lossHarmless = true
+		if n := t.losses(s[e0.a].MonoNs, s[e1.b].MonoNs); n > 0 {
+			q.warn(CodeSampleGap, SeverityInfo, "samples are missing in %d places away from the edges (period %s); the counter went on there", n, ms(t.periodNs))
 		}
 	}
 	return w, nil
@@ -59,14 +60,23 @@ func (q *query) counter() (Window, error) {
 // edges stale by up to one period T.
 func (q *query) counterDifference(w Window, i0, i1 int, t0, t1 int64) (Window, error) {
 	s, period := q.t.samples, q.t.periodNs
-	stale0, stale1 := t0-s[i0].MonoNs, t1-s[i1].MonoNs
-	if worst := max(stale0, stale1); worst > 3*period && !q.t.Domain.ChangesOnly {
+	stale0, stale1 := hole{s[i0].MonoNs, t0}, hole{s[i1].MonoNs, t1}
+	worst := max(stale0.widthNs(), stale1.widthNs())
+	if worst > 3*period && !q.t.Domain.ChangesOnly {
 		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("no counter read within three periods before an edge: the last is %s old", ms(worst)))
 	}
 	w.Method = MethodCounterDifference
 	w.EnergyJ = delta(s[i0].Value, s[i1].Value) * q.t.Domain.unit()
-	w.RandomRel = q.edgeModel(float64(period+stale0), float64(period+stale1))
-	q.warn(CodeEdgeUnresolved, SeverityWarning, "no counter change on both sides of both edges: raw difference of the last reads, each stale by up to %s", ms(period))
+	w.RandomRel = q.edgeModel(float64(period+stale0.widthNs()), float64(period+stale1.widthNs()))
+	q.warn(CodeEdgeUnresolved, SeverityWarning, "no counter change on both sides of both edges: raw difference of the last reads, each stale by up to %s", ms(max(period, worst)))
+	if stale0.widthNs() > 3*period {
+		q.doubtEdge("begin", stale0)
+	}
+	if stale1.widthNs() > 3*period {
+		q.doubtEdge("end", stale1)
+	}
+	// What the begin's read is stale by is counted too much, the end's too little.
+	q.coverage(&w, min(stale0.widthNs()+stale1.widthNs(), t1-t0))
 	return w, nil
 }
 
@@ -107,8 +117,14 @@ func (t *Trace) edgeAt(i int, ns int64) edge {
 // read that shows it. A change-only series hides the reads before, so there it is
 // the period, unless the domain states the spread of its stamps. A window shorter
 // than the period resolves nothing finer than the period.
-func (t *Trace) locatedTo(e edge, q *query) float64 {
+//
+// An edge in a hole is known no better than the hole is wide. That width is in
+// time at the window's mean power: a hole in which more was used counts as wider.
+func (t *Trace) locatedTo(e edge, h hole, counts float64, q *query) float64 {
 	s, period := t.samples, t.periodNs
+	if h.wide() {
+		return max(float64(h.widthNs()), e.whole/counts*float64(q.to-q.from))
+	}
 	if period > q.to-q.from {
 		return float64(period)
 	}

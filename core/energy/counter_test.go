@@ -110,24 +110,129 @@ func TestCounterAtTheEndsOfInt64(t *testing.T) {
 	near(t, "2^64 counts", w.EnergyJ, math.Ldexp(1, 64)/1000, 1e-12)
 }
 
-func TestSparseReadsAreSaid(t *testing.T) {
-	// A burst at either end and nothing between is fine; an edge in the hole is not.
+// holey is 300 W, counted every 100 ms and read every 10 ms, but for the time
+// between two stamps.
+func holey(fromNs, toNs int64) []Sample {
 	var s []Sample
 	for ns := int64(0); ns <= 30e9; ns += 10e6 {
-		if ns > 1e9 && ns < 29e9 {
+		if ns <= fromNs || ns >= toNs {
+			s = append(s, Sample{MonoNs: ns, Value: ns / 100e6 * 30_000})
+		}
+	}
+	return s
+}
+
+// A hole matters to a counter where an edge lies in it, and nowhere else.
+func TestHolesAtEdges(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		holeFrom, holeTo int64
+		from, to         int64
+		coverage         float64
+		severity         Severity // of sample_gap; "" = none
+		widthNs          float64  // that the worse edge is known to; 0: the reads' 10 ms
+	}{
+		{"both edges outside", 1e9, 29e9, 0.55e9, 29.55e9, 1, "", 0},
+		{"an edge in a hole of half the window", 1e9, 29e9, 0.55e9, 15e9, 1 - 14e9/14.45e9, SeverityFatal, 28e9},
+		{"both edges in one hole", 1e9, 29e9, 10e9, 12e9, 0, SeverityFatal, 28e9 * math.Sqrt2},
+		{"three periods are no hole", 10e9, 10.3e9, 10.15e9, 20.15e9, 1, "", 100e6},
+		{"a hole at the begin", 10e9, 10.4e9, 10.1e9, 20.05e9, 1 - 0.3/9.95, SeverityWarning, 0.4e9},
+		{"a hole at the end", 20e9, 20.4e9, 10.05e9, 20.1e9, 1 - 0.1/10.05, SeverityWarning, 0.4e9},
+		{"an edge at a hole's end", 10e9, 10.4e9, 10.4e9, 20.05e9, 1, "", 100e6},
+		{"more than 5 %", 10e9, 11e9, 10.9e9, 29.9e9, 1 - 0.1/19, SeverityFatal, 1e9},
+		{"less than 5 %", 10e9, 10.9e9, 10.8e9, 29.9e9, 1 - 0.1/19.1, SeverityWarning, 0.9e9},
+	} {
+		w, err := trace(t, joules(), 30e9, holey(c.holeFrom, c.holeTo)...).Window(c.from, c.to)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
+		near(t, c.name+": power", w.MeanPowerW, 300, 1e-9)
+		near(t, c.name+": coverage", w.CoverageRatio+1, c.coverage+1, 1e-9)
+		if got := severityOf(w, CodeSampleGap); got != c.severity || w.Fatal() != (c.severity == SeverityFatal) {
+			t.Errorf("%s: severity %q, %+v", c.name, got, w.Warnings)
+		}
+		other := 10e6
+		if c.widthNs == 0 {
+			c.widthNs = other
+		} else if c.coverage == 0 {
+			other = 0
+		}
+		near(t, c.name+": random", w.RandomRel, math.Hypot(c.widthNs, other)/math.Sqrt(12)/float64(c.to-c.from), 1e-9)
+	}
+}
+
+func severityOf(w Window, code string) Severity {
+	for _, x := range w.Warnings {
+		if x.Code == code {
+			return x.Severity
+		}
+	}
+	return ""
+}
+
+// A hole with more energy in it than its share of time is a wider one.
+func TestABurstInAHole(t *testing.T) {
+	s := holey(10e9, 10.4e9)
+	for i := range s {
+		if s[i].MonoNs >= 10.4e9 {
+			s[i].Value += 1_000_000 - 120_000 // 1 kJ in the hole
+		}
+	}
+	w, err := trace(t, joules(), 30e9, s...).Window(10.2e9, 20e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "energy", w.EnergyJ, 500+300*9.6, 1e-9)
+	near(t, "random", w.RandomRel*w.EnergyJ, 1000/math.Sqrt(12), 1e-3)
+}
+
+// What is known to be lost is harmless to a counter between its edges, and a
+// hole at one.
+func TestLossesOfACounter(t *testing.T) {
+	b, err := NewBuilder(joules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(200) {
+		batch := Batch{Sequence: i, StampsNs: []int64{int64(i) * 100e6}, Values: []int64{int64(i) * 30_000}, CompleteUntilNs: int64(i) * 100e6}
+		if i == 100 {
+			batch.Dropped = 3
+		}
+		b.Append(batch)
+	}
+	tr := b.Snapshot()
+	for _, c := range []struct {
+		from, to      int64
+		gap, dropped  Severity
+		coverageRatio float64
+	}{
+		{5.05e9, 15.05e9, SeverityInfo, SeverityInfo, 1},
+		{9.95e9, 19.05e9, SeverityWarning, "", 1 - 0.05/9.1},
+		{10.05e9, 19.05e9, "", "", 1},
+	} {
+		w, err := tr.Window(c.from, c.to)
+		if err != nil || severityOf(w, CodeSampleGap) != c.gap || severityOf(w, CodeDropped) != c.dropped {
+			t.Errorf("from %d: %+v, %v", c.from, w, err)
+		}
+		near(t, "coverage", w.CoverageRatio, c.coverageRatio, 1e-9)
+		near(t, "power", w.MeanPowerW, 300, 1e-9)
+	}
+}
+
+// A change-only counter that never changes again leaves its end open.
+func TestAChangeOnlyCounterThatStops(t *testing.T) {
+	d := joules()
+	d.ChangesOnly = true
+	var s []Sample
+	for ns := int64(0); ns <= 5e9; ns += 100e6 {
 		s = append(s, Sample{MonoNs: ns, Value: ns / 100e6 * 30_000})
 	}
-	tr := trace(t, joules(), 30e9, s...)
-	w, err := tr.Window(0.55e9, 29.55e9)
-	if err != nil || len(w.Warnings) != 0 || math.Abs(w.MeanPowerW-300) > 1e-9 {
+	w, err := trace(t, d, 30e9, s...).Window(1.05e9, 6e9)
+	if err != nil || severityOf(w, CodeSampleGap) != SeverityFatal || w.Method != MethodCounterDifference {
 		t.Errorf("%+v, %v", w, err)
 	}
-	w, err = tr.Window(0.55e9, 15e9)
-	if err != nil || !code(w, CodeEdgeUnresolved) || w.RandomRel < 0.2 {
-		t.Errorf("an edge in a 28-s hole: %+v, %v", w, err)
-	}
+	near(t, "coverage", w.CoverageRatio, 1-1.05/4.95, 1e-9)
 }
 
 func TestUnwrapVectors(t *testing.T) {

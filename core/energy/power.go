@@ -212,12 +212,13 @@ func (q *query) checkNegative(lo, hi int) {
 // in a hole is taken as anywhere between 0 and twice the mean, a uniform width
 // with standard deviation P/sqrt(3).
 func (q *query) cover(w *Window, uncoveredNs int64) {
-	share := float64(uncoveredNs) / float64(q.to-q.from)
-	w.CoverageRatio = max(0, 1-share)
-	w.RandomRel = math.Hypot(w.RandomRel, share/math.Sqrt(3))
-	if share == 0 {
-		return
-	}
+	q.coverage(w, uncoveredNs)
+	w.RandomRel = math.Hypot(w.RandomRel, (1-w.CoverageRatio)/math.Sqrt(3))
+}
+
+// coverage sets the coverage, and says when it is low.
+func (q *query) coverage(w *Window, uncoveredNs int64) {
+	w.CoverageRatio = max(0, 1-float64(uncoveredNs)/float64(q.to-q.from))
 	switch {
 	case w.CoverageRatio < 0.75:
 		q.warn(CodeLowCoverage, SeverityFatal, "samples cover %.1f %% of the window", 100*w.CoverageRatio)

@@ -35,12 +35,12 @@ const (
 	CodeDropped         = "samples_dropped"      // the source says it lost samples
 	CodeEpochBackwards  = "epoch_backwards"      // a counter epoch fell
 	CodeWatermark       = "watermark_broken"     // a sample or mark older than a given watermark
-	CodeSampleGap       = "sample_gap"           // more than three periods without a sample
+	CodeSampleGap       = "sample_gap"           // more than three periods without a sample, or samples known to be lost
 	CodeLowCoverage     = "low_coverage"         // less than 95 % of the window covered
 	CodeDutySampled     = "duty_sampled"         // the sensor looks at part of the time only
 	CodeEdgeHeld        = "edge_held"            // no sample beyond an edge: its neighbour was held
 	CodeShortWindow     = "shorter_than_average" // window shorter than the sensor's average
-	CodeEdgeUnresolved  = "edge_unresolved"      // raw counter difference, or sparse counter reads
+	CodeEdgeUnresolved  = "edge_unresolved"      // raw counter difference
 	CodeEstimated       = "estimated_source"     // modelled joules
 	CodeZeroOrBackwards = "energy_zero_or_backwards"
 	CodeNegativePower   = "negative_power"

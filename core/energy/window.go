@@ -135,6 +135,8 @@ type query struct {
 	from, to int64
 	sd       float64 // length in seconds
 	warnings []Warning
+	// lossHarmless: what is missing in the recording does not touch this window.
+	lossHarmless bool
 }
 
 func (q *query) fail(code, detail string) error {
@@ -164,7 +166,11 @@ func (q *query) finish(w Window) (Window, error) {
 	}
 	for _, p := range q.t.problems {
 		if p.lastNs >= q.from && p.firstNs <= q.to {
-			q.warnings = append(q.warnings, p.warning(d.ID))
+			warning := p.warning(d.ID)
+			if q.lossHarmless && (p.code == CodeDropped || p.code == CodeSequenceGap) {
+				warning.Severity = SeverityInfo
+			}
+			q.warnings = append(q.warnings, warning)
 		}
 	}
 	w.Warnings = q.warnings
