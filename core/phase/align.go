@@ -1,0 +1,99 @@
+package phase
+
+import (
+	"fmt"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// Span is one pass of a static batch: its begin, the moment when the first token
+// of every sequence was on the device, and its end.
+type Span struct {
+	BeginNs, PrefillEndNs, EndNs int64
+}
+
+// LeastPeriods is how many update periods of the sensor a phase must last for
+// its joules to be read off a trace.
+const LeastPeriods = 10
+
+// Aligned holds the joules on either side of the first tokens of some passes.
+type Aligned struct {
+	PrefillJ  float64 `json:"prefill_j"`
+	DecodeJ   float64 `json:"decode_j"`
+	PrefillNs int64   `json:"prefill_ns"`
+	DecodeNs  int64   `json:"decode_ns"`
+}
+
+// Align is the arithmetic of method B: it integrates each side of every pass over
+// the traces of the headline, which are added up. It refuses passes that were not
+// stamped, and phases that the sensor cannot resolve.
+func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
+	if len(passes) == 0 || len(traces) == 0 {
+		return Aligned{}, fmt.Errorf("no passes of static batches")
+	}
+	var out Aligned
+	for _, p := range passes {
+		if p.PrefillEndNs == 0 {
+			return Aligned{}, fmt.Errorf("the backend does not stamp the end of prefill (it can for a single batch only)")
+		}
+		if p.PrefillEndNs <= p.BeginNs || p.EndNs <= p.PrefillEndNs {
+			return Aligned{}, fmt.Errorf("a pass has no time on one side of its first tokens")
+		}
+		for _, t := range traces {
+			shortest, name := p.PrefillEndNs-p.BeginNs, "prefill"
+			if d := p.EndNs - p.PrefillEndNs; d < shortest {
+				shortest, name = d, "decode"
+			}
+			period := t.PeriodNs()
+			if shortest < LeastPeriods*period {
+				return Aligned{}, fmt.Errorf("%s lasts %.3g ms, fewer than %d updates of %s (%.3g ms each)",
+					name, float64(shortest)/1e6, LeastPeriods, t.Domain.ID, float64(period)/1e6)
+			}
+			if d := t.Domain.Duty(); d < 1 {
+				return Aligned{}, fmt.Errorf("%s looks at %.0f %% of the time only", t.Domain.ID, 100*d)
+			}
+			before, err := t.Window(p.BeginNs, p.PrefillEndNs)
+			if err != nil {
+				return Aligned{}, err
+			}
+			after, err := t.Window(p.PrefillEndNs, p.EndNs)
+			if err != nil {
+				return Aligned{}, err
+			}
+			out.PrefillJ += before.EnergyJ
+			out.DecodeJ += after.EnergyJ
+		}
+		out.PrefillNs += p.PrefillEndNs - p.BeginNs
+		out.DecodeNs += p.EndNs - p.PrefillEndNs
+	}
+	return out, nil
+}
+
+// AlignedWork is one window's aligned joules with its tokens.
+type AlignedWork struct {
+	Aligned
+	Requests     float64
+	PromptTokens float64
+	OutputTokens float64
+}
+
+// FromAligned is method B over the windows of each load.
+func FromAligned(spec stats.Spec, loads [][]AlignedWork) Split {
+	var prefill, decode [][]float64
+	for _, windows := range loads {
+		var p, d []float64
+		for _, w := range windows {
+			later := w.OutputTokens - w.Requests
+			if later <= 0 || w.PromptTokens <= 0 {
+				return refuse(Alignment, "a window has %.0f output tokens of %.0f requests; decode needs two or more each", w.OutputTokens, w.Requests)
+			}
+			p, d = append(p, w.PrefillJ/w.PromptTokens), append(d, w.DecodeJ/later)
+		}
+		prefill, decode = append(prefill, p), append(decode, d)
+	}
+	return summarized(Alignment, spec, prefill, decode)
+}
+
+// NotAligned is method B's Split where a trial says why it has no aligned joules.
+func NotAligned(reason string) Split { return refuse(Alignment, "%s", reason) }

@@ -1,0 +1,220 @@
+package phase
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+func near(t *testing.T, what string, got, want, rel float64) {
+	t.Helper()
+	if !(math.Abs(got/want-1) <= rel) {
+		t.Errorf("%s = %g, want %g within %g", what, got, want, rel)
+	}
+}
+
+// 10 J of prefill for 100 prompt tokens, 2 J for each later token.
+func TestSubtract(t *testing.T) {
+	full, probe := map[int]Work{}, map[int]Work{}
+	for b := range 5 {
+		drift := 1 + 0.001*float64(b)
+		full[b] = Work{EnergyJ: 8 * (10 + 2*15) * drift, Requests: 8, PromptTokens: 800, OutputTokens: 128}
+		probe[b] = Work{EnergyJ: 4 * 10 * drift, Requests: 4, PromptTokens: 400, OutputTokens: 4}
+	}
+	s := Subtract(stats.Spec{Boundary: "gpu[x]"}, full, probe)
+	if s.Method != Subtraction {
+		t.Fatalf("%+v", s)
+	}
+	near(t, "prefill", s.Prefill.Centre, 0.1, 0.003)
+	near(t, "decode", s.Decode.Centre, 2, 0.003)
+	if s.Decode.N != 5 || !s.Decode.HasInterval() || s.Decode.Boundary != "gpu[x]" || s.Decode.Metric != MetricDecode {
+		t.Errorf("%+v", s.Decode)
+	}
+}
+
+func TestSubtractRefuses(t *testing.T) {
+	good := Work{EnergyJ: 100, Requests: 4, PromptTokens: 400, OutputTokens: 64}
+	probe := Work{EnergyJ: 40, Requests: 4, PromptTokens: 400, OutputTokens: 4}
+	for name, c := range map[string]struct {
+		full, probe map[int]Work
+		want        string
+	}{
+		"no probes":      {map[int]Work{0: good}, nil, "phase_probes"},
+		"other blocks":   {map[int]Work{0: good}, map[int]Work{1: probe}, "no block holds both"},
+		"one token":      {map[int]Work{0: probe}, map[int]Work{0: probe}, "two or more"},
+		"long probe":     {map[int]Work{0: good}, map[int]Work{0: good}, "not 1"},
+		"other prompts":  {map[int]Work{0: good}, map[int]Work{0: {EnergyJ: 40, Requests: 4, PromptTokens: 800, OutputTokens: 4}}, "prompts"},
+		"negative":       {map[int]Work{0: good}, map[int]Work{0: {EnergyJ: 140, Requests: 4, PromptTokens: 400, OutputTokens: 4}}, "cannot use nothing"},
+		"failed trials":  {map[int]Work{0: {}}, map[int]Work{0: probe}, "no block holds both"},
+		"without energy": {map[int]Work{0: good}, map[int]Work{0: {Requests: 4}}, "no block holds both"},
+	} {
+		s := Subtract(stats.Spec{}, c.full, c.probe)
+		if s.Method != "" || !strings.Contains(s.Reason(), c.want) {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// square is a ring of 20 ms interval means: 500 W in the first 600 ms of every
+// 2 s, 200 W in the rest.
+func square(t *testing.T) *energy.Trace {
+	t.Helper()
+	d := energy.Domain{ID: "gpu", Kind: energy.KindGPU, Reading: energy.ReadingIntervalMean, UpdateNs: 20e6, UnitNum: 1, UnitDen: 1000}
+	var s []energy.Sample
+	for at := int64(0); at <= 40e9; at += 20e6 {
+		power := int64(200e3)
+		if (at-1)%2e9 < 600e6 {
+			power = 500e3
+		}
+		s = append(s, energy.Sample{MonoNs: at, Value: power})
+	}
+	trace, err := energy.NewTrace(d, s, 40e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trace
+}
+
+func TestAlign(t *testing.T) {
+	trace := square(t)
+	var passes []Span
+	for b := int64(2e9); b < 20e9; b += 2e9 {
+		passes = append(passes, Span{b, b + 600e6, b + 2e9})
+	}
+	a, err := Align([]*energy.Trace{trace, trace}, passes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "prefill", a.PrefillJ, 2*9*300, 1e-9)
+	near(t, "decode", a.DecodeJ, 2*9*280, 1e-9)
+	if a.PrefillNs != 9*600e6 || a.DecodeNs != 9*1400e6 {
+		t.Errorf("%+v", a)
+	}
+	s := FromAligned(stats.Spec{}, [][]AlignedWork{
+		{{Aligned: a, Requests: 9, PromptTokens: 900, OutputTokens: 99}},
+		{{Aligned: a, Requests: 9, PromptTokens: 900, OutputTokens: 99}},
+	})
+	if s.Method != Alignment {
+		t.Fatal(s.Reason())
+	}
+	near(t, "J/prompt token", s.Prefill.Centre, 2*9*300/900.0, 1e-9)
+	near(t, "J/output token", s.Decode.Centre, 2*9*280/90.0, 1e-9)
+}
+
+func TestAlignRefuses(t *testing.T) {
+	traces := []*energy.Trace{square(t)}
+	for name, c := range map[string]struct {
+		passes []Span
+		want   string
+	}{
+		"not stamped":     {[]Span{{2e9, 0, 4e9}}, "does not stamp"},
+		"behind its end":  {[]Span{{2e9, 4e9, 4e9}}, "no time on one side"},
+		"too short":       {[]Span{{2e9, 2e9 + 190e6, 4e9}}, "prefill lasts 190 ms, fewer than 10 updates"},
+		"decode short":    {[]Span{{2e9, 4e9 - 100e6, 4e9}}, "decode lasts 100 ms"},
+		"not recorded":    {[]Span{{50e9, 51e9, 52e9}}, "complete until"},
+		"no passes":       {nil, "no passes"},
+		"begins too late": {[]Span{{2e9, 1e9, 4e9}}, "no time on one side"},
+	} {
+		if _, err := Align(traces, c.passes); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s := FromAligned(stats.Spec{}, [][]AlignedWork{{{Requests: 4, PromptTokens: 4, OutputTokens: 4}}}); s.Method != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// design makes points of a server that needs 130 W, 0.4 J a step, 0.02 J a prompt
+// token and 0.05 J an output token, with noise relative to the joules.
+func design(noise float64, concurrencies ...int) []Point {
+	r := rand.New(rand.NewPCG(1, 2))
+	points := []Point{{EnergyJ: 1300, TimeS: 10}, {EnergyJ: 3900, TimeS: 30}}
+	for _, c := range concurrencies {
+		for _, in := range []float64{32, 512, 1024, 2048} {
+			for _, out := range []float64{16, 128, 512} {
+				requests := 40 * float64(c)
+				p := Point{
+					Shape: fmt.Sprintf("%d of %v+%v", c, in, out), Concurrency: c,
+					Steps: 40 * out, PrefillTokens: requests * in, DecodeTokens: requests * out,
+				}
+				p.TimeS = p.Steps*(0.01+1e-5*float64(c)) + p.PrefillTokens*2e-5
+				p.EnergyJ = (130*p.TimeS + 0.4*p.Steps + 0.02*p.PrefillTokens + 0.05*p.DecodeTokens) * (1 + noise*r.NormFloat64())
+				points = append(points, p)
+			}
+		}
+	}
+	return points
+}
+
+func TestRegressFindsTheTruth(t *testing.T) {
+	f, err := Regress(design(0.002, 1, 8, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "idle", f.IdleW, 130, 0.01)
+	near(t, "step", f.StepJ, 0.4, 0.03)
+	near(t, "prefill", f.PrefillTokenJ, 0.02, 0.03)
+	near(t, "decode", f.DecodeTokenJ, 0.05, 0.03)
+	if f.LeaveOutRel > 0.03 || f.LeaveOutRel < 0.0005 {
+		t.Errorf("leave-one-shape-out error %g", f.LeaveOutRel)
+	}
+	s := FromFit(stats.Spec{Boundary: "b"}, f)
+	if s.Method != Regression || *s.LeaveOutRel != f.LeaveOutRel || s.Decode.Boundary != "b" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestRegressRefuses(t *testing.T) {
+	good := design(0.002, 1, 8, 64)
+	without := func(drop func(Point) bool) []Point {
+		var out []Point
+		for _, p := range good {
+			if !drop(p) {
+				out = append(out, p)
+			}
+		}
+		return out
+	}
+	changed := func(change func(*Point)) []Point {
+		out := append([]Point(nil), good...)
+		for i := range out {
+			if !out[i].idle() {
+				change(&out[i])
+			}
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		points []Point
+		want   string
+	}{
+		"few shapes":      {without(func(p Point) bool { return !p.idle() && p.Concurrency != 1 && p.PrefillTokens > 4e5 })[:9], "shapes"},
+		"no idle":         {without(Point.idle), "idle_s"},
+		"one concurrency": {design(0.002, 8), "one concurrency"},
+		"no steps":        {changed(func(p *Point) { p.Steps = 0 }), "count its steps"},
+		"singular":        {changed(func(p *Point) { p.DecodeTokens = 3 * p.Steps }), "cannot tell its parts"},
+		"correlated":      {changed(func(p *Point) { p.DecodeTokens = 3*p.Steps + 1e-3*p.PrefillTokens }), "correlated"},
+		"negative":        {changed(func(p *Point) { p.EnergyJ = max(1, 200*p.TimeS+0.4*p.Steps+0.05*p.DecodeTokens-0.003*p.PrefillTokens) }), "below zero"},
+		"lack of fit":     {changed(func(p *Point) { p.EnergyJ *= 1 + 0.3*math.Sin(p.PrefillTokens) }), ""},
+		"no joules":       {changed(func(p *Point) { p.EnergyJ = math.NaN() }), "NaN"},
+	} {
+		if _, err := Regress(c.points); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	b, a := NotAligned("prefill lasts 5 ms"), Split{Method: Subtraction}
+	if s := Choose(b, a); s.Method != Subtraction || !strings.Contains(s.Reason(), "B: prefill lasts 5 ms") {
+		t.Errorf("%+v", s)
+	}
+	if s := Choose(b); s.Method != "" || s.Reason() == "" {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,163 @@
+package phase
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// Point is one design point of method E: a whole Run, or an idle stretch with the
+// model loaded.
+type Point struct {
+	// Shape names the workload and load that the point belongs to; idle points
+	// have the shape "".
+	Shape       string
+	Concurrency int
+	EnergyJ     float64
+	TimeS       float64
+	// Steps of the engine, prompt tokens that it computed (not those that it had
+	// cached), output tokens.
+	Steps, PrefillTokens, DecodeTokens float64
+}
+
+func (p Point) idle() bool { return p.Shape == "" }
+
+func (p Point) regressors() []float64 {
+	return []float64{p.TimeS, p.Steps, p.PrefillTokens, p.DecodeTokens}
+}
+
+// regressorNames are in the order of Fit.Coefficients.
+var regressorNames = []string{"time", "engine steps", "prefill tokens", "decode tokens"}
+
+// What a design must have, and how good the fit must be. The limits come from
+// fits on a real server: with one concurrency the coefficients were negative at
+// a residual of 0.3 %.
+const (
+	leastShapes      = 8
+	mostCorrelation  = 0.95
+	mostLeaveOutRel  = 0.10
+	leastConcurrency = 2
+)
+
+// Fit is E = a*time + s*steps + p*prefill tokens + d*decode tokens.
+type Fit struct {
+	IdleW           float64 `json:"idle_w"`
+	StepJ           float64 `json:"step_j"`
+	PrefillTokenJ   float64 `json:"prefill_token_j"`
+	DecodeTokenJ    float64 `json:"decode_token_j"`
+	Shapes          int     `json:"shapes"`
+	ResidualRel     float64 `json:"residual_rel"`
+	LeaveOutRel     float64 `json:"leave_out_rel"`
+	LeaveOutShape   string  `json:"leave_out_shape"`
+	MostCorrelation float64 `json:"most_correlation"`
+}
+
+// Regress fits the points, each weighted by 1/E so that errors count relative to
+// what they are errors of. It refuses designs that cannot tell the phases apart
+// and fits with joules below zero.
+//
+// The standard errors of such a fit are too small, since lack of fit is far above
+// the noise of repeats: the error that is told is the worst prediction of a shape
+// that was left out.
+func Regress(points []Point) (Fit, error) {
+	shapes, levels, idle := map[string]bool{}, map[int]bool{}, 0
+	for _, p := range points {
+		if !(p.EnergyJ > 0) || !(p.TimeS > 0) {
+			return Fit{}, fmt.Errorf("a point of shape %q has %g J in %g s", p.Shape, p.EnergyJ, p.TimeS)
+		}
+		if p.idle() {
+			idle++
+			continue
+		}
+		if p.Steps <= 0 {
+			return Fit{}, fmt.Errorf("the engine does not count its steps")
+		}
+		shapes[p.Shape], levels[p.Concurrency] = true, true
+	}
+	switch {
+	case len(shapes) < leastShapes:
+		return Fit{}, fmt.Errorf("%d shapes, of %d that are needed; sweep prompt and output lengths and concurrency", len(shapes), leastShapes)
+	case idle == 0:
+		return Fit{}, fmt.Errorf("no idle stretch with the model loaded; set protocol.idle_s")
+	case len(levels) < leastConcurrency:
+		return Fit{}, fmt.Errorf("one concurrency only: steps and tokens rise together; sweep it")
+	}
+	f := Fit{Shapes: len(shapes)}
+	c, inverse, err := leastSquares(points)
+	if err != nil {
+		return f, err
+	}
+	var between [2]string
+	f.MostCorrelation, between = worstCorrelation(inverse)
+	if f.MostCorrelation > mostCorrelation {
+		return f, fmt.Errorf("%s and %s are correlated by %.3f (at most %.2f); vary them apart", between[0], between[1], f.MostCorrelation, mostCorrelation)
+	}
+	f.IdleW, f.StepJ, f.PrefillTokenJ, f.DecodeTokenJ = c[0], c[1], c[2], c[3]
+	for i, v := range c {
+		if v < 0 {
+			return f, fmt.Errorf("the joules of %s come out as %.3g, below zero", regressorNames[i], v)
+		}
+	}
+	sum := 0.0
+	for _, p := range points {
+		r := predict(c, p)/p.EnergyJ - 1
+		sum += r * r
+	}
+	f.ResidualRel = math.Sqrt(sum / float64(len(points)-len(c)))
+	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
+		rest := slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return p.Shape == shape })
+		c, _, err := leastSquares(rest)
+		if err != nil {
+			return f, fmt.Errorf("without shape %s: %w", shape, err)
+		}
+		for _, p := range points {
+			if off := math.Abs(predict(c, p)/p.EnergyJ - 1); p.Shape == shape && off > f.LeaveOutRel {
+				f.LeaveOutRel, f.LeaveOutShape = off, shape
+			}
+		}
+	}
+	if f.LeaveOutRel > mostLeaveOutRel {
+		return f, fmt.Errorf("shape %s, left out, is predicted %.0f %% wrong (at most %.0f %%)", f.LeaveOutShape, 100*f.LeaveOutRel, 100*mostLeaveOutRel)
+	}
+	return f, nil
+}
+
+func predict(c []float64, p Point) float64 {
+	sum := 0.0
+	for i, x := range p.regressors() {
+		sum += c[i] * x
+	}
+	return sum
+}
+
+// worstCorrelation is the greatest correlation of two coefficients' errors, from
+// the inverse of the normal equations: near 1, joules could be moved from one to
+// the other and the fit would not notice.
+func worstCorrelation(inverse [][]float64) (worst float64, between [2]string) {
+	for i := range inverse {
+		for j := range i {
+			if c := math.Abs(inverse[i][j]) / math.Sqrt(inverse[i][i]*inverse[j][j]); c > worst {
+				worst, between = c, [2]string{regressorNames[j], regressorNames[i]}
+			}
+		}
+	}
+	return worst, between
+}
+
+// FromFit is method E for one cell. The coefficients are marginal joules at the
+// loads sampled; the interval is the leave-one-shape-out error, taken as bounds.
+func FromFit(spec stats.Spec, f Fit) Split {
+	forPrefill, forDecode := specs(spec)
+	bounded := func(s stats.Spec, centre float64) *stats.Estimate {
+		lo, hi, rel := centre*(1-f.LeaveOutRel), centre*(1+f.LeaveOutRel), f.LeaveOutRel
+		return &stats.Estimate{Metric: s.Metric, Unit: s.Unit, Direction: stats.Lower, Boundary: s.Boundary,
+			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: "leave_one_shape_out"}
+	}
+	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ), Decode: bounded(forDecode, f.DecodeTokenJ), LeaveOutRel: &f.LeaveOutRel}
+}
+
+// NotFitted is method E's Split where the fit was refused.
+func NotFitted(err error) Split { return refuse(Regression, "%v", err) }

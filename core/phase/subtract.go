@@ -1,0 +1,76 @@
+package phase
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// Work is one load's joules with the tokens that they were spent on.
+type Work struct {
+	EnergyJ      float64
+	Requests     float64
+	PromptTokens float64
+	OutputTokens float64
+}
+
+func (w Work) usable() bool {
+	return w.EnergyJ > 0 && w.Requests > 0 && w.PromptTokens > 0 && w.OutputTokens > 0
+}
+
+// Subtract is method A: full and probe hold, by block, the work of a cell and of
+// its probe, the same cell with one output token. Prefill is the probe's joules;
+// decode is what the full trial needs beyond them, over its tokens after the
+// first (optimum-benchmark subtracts likewise). Blocks that lack either are left
+// out: a pair shares temperature and card.
+//
+// What it cannot see: a fixed cost of each call counts as prefill, and the probe
+// runs at clocks and a temperature of its own.
+func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
+	if len(probe) == 0 {
+		return refuse(Subtraction, "no probe trials; set protocol.phase_probes = true")
+	}
+	var prefill, decode [][]float64
+	for _, block := range slices.Sorted(maps.Keys(full)) {
+		f, p := full[block], probe[block]
+		if !f.usable() || !p.usable() {
+			continue
+		}
+		later := f.OutputTokens/f.Requests - 1
+		if later < 1 {
+			return refuse(Subtraction, "requests have %.3g output tokens; decode needs two or more", later+1)
+		}
+		if a, b := f.PromptTokens/f.Requests, p.PromptTokens/p.Requests; a != b {
+			return refuse(Subtraction, "the probe's prompts have %.4g tokens and the cell's %.4g", b, a)
+		}
+		if one := p.OutputTokens / p.Requests; one != 1 {
+			return refuse(Subtraction, "the probe gave %.4g output tokens a request, not 1", one)
+		}
+		perRequest := p.EnergyJ / p.Requests
+		prefill = append(prefill, []float64{perRequest / (p.PromptTokens / p.Requests)})
+		decode = append(decode, []float64{(f.EnergyJ/f.Requests - perRequest) / later})
+	}
+	if len(prefill) == 0 {
+		return refuse(Subtraction, "no block holds both the cell and its probe")
+	}
+	return summarized(Subtraction, spec, prefill, decode)
+}
+
+// summarized makes the two estimates of values by load, or refuses joules that
+// are none.
+func summarized(m Method, spec stats.Spec, prefill, decode [][]float64) Split {
+	forPrefill, forDecode := specs(spec)
+	p, err := stats.SummarizeLoads(forPrefill, prefill)
+	if err != nil {
+		return refuse(m, "%v", err)
+	}
+	d, err := stats.SummarizeLoads(forDecode, decode)
+	if err != nil {
+		return refuse(m, "%v", err)
+	}
+	if p.Centre <= 0 || d.Centre <= 0 {
+		return refuse(m, "prefill comes to %.3g and decode to %.3g J/token; a phase cannot use nothing", p.Centre, d.Centre)
+	}
+	return Split{Method: m, Prefill: &p, Decode: &d}
+}
