@@ -198,7 +198,7 @@ func TestRegressRefuses(t *testing.T) {
 		"one concurrency": {design(0.002, 8), "one concurrency"},
 		"no steps":        {changed(func(p *Point) { p.Steps = 0 }), "count its steps"},
 		"singular":        {changed(func(p *Point) { p.DecodeTokens = 3 * p.Steps }), "cannot tell its parts"},
-		"correlated":      {changed(func(p *Point) { p.DecodeTokens = 3*p.Steps + 1e-3*p.PrefillTokens }), "correlated"},
+		"correlated":      {changed(func(p *Point) { p.DecodeTokens = p.Steps * (3 + 0.05*math.Sin(p.PrefillTokens)) }), "correlated"},
 		"negative":        {changed(func(p *Point) { p.EnergyJ = max(1, 200*p.TimeS+0.4*p.Steps+0.05*p.DecodeTokens-0.003*p.PrefillTokens) }), "below zero"},
 		"lack of fit":     {changed(func(p *Point) { p.EnergyJ *= 1 + 0.3*math.Sin(p.PrefillTokens) }), ""},
 		"no joules":       {changed(func(p *Point) { p.EnergyJ = math.NaN() }), "NaN"},
