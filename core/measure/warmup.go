@@ -61,6 +61,15 @@ func closedHeartbeatMs(usual time.Duration, conditioningS float64) uint32 {
 	return uint32(min(usual, max(100*time.Millisecond, seconds(conditioningS)/6)).Milliseconds())
 }
 
+// unit is how many requests are prepared at a time: those of a batch pass, or
+// those that a closed loop has in flight.
+func (t *trial) unit() int {
+	if contractLoop(t.cell.Load.Mode) == sdk.LoopBatch {
+		return t.cell.Workload.Requests
+	}
+	return max(1, t.cell.Load.Concurrency)
+}
+
 // warmUp runs the workload at full shape and returns the rate in requests/s.
 func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	t.progress(PhaseWarmUp, 0, "")
@@ -73,10 +82,7 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 		passes, limitNs = fastPasses, 0
 	}
 	spec := t.spec("")
-	unit := int(spec.RequestsPerPass)
-	if spec.Loop != sdk.LoopBatch {
-		unit = max(t.cell.Load.Concurrency, 1)
-	}
+	unit := t.unit()
 	passes = min(passes, mostPasses(t.cell.Workload, unit))
 	items := requests(t.cell.Workload, t.vocab(), warmUpStream, unit*passes)
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
@@ -176,10 +182,11 @@ func mostPasses(w study.Workload, unit int) int {
 	return int(max(1, mostPreparedTokens/(int64(w.InputTokens+requestTokens)*int64(unit))))
 }
 
-// preparedWork is what the measured Run will send.
+// preparedWork is what the measured Run will send. The requests themselves are
+// not held while it runs.
 type preparedWork struct {
-	id    string
-	items []sdk.WorkItem
+	id         string
+	passHashes []string
 }
 
 // prepare hands over 1.5 times the work that the warm-up's rate predicts for
@@ -188,10 +195,7 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	t.progress(PhasePrepare, 0, "")
 	p := t.cell.Protocol
 	longest := float64(newSettleRule(p.ConditioningS).mostNs)/1e9 + float64(t.windows)*p.WindowS
-	unit := t.cell.Workload.Requests
-	if t.cell.Load.Mode != string(sdk.LoopBatch) {
-		unit = max(1, t.cell.Load.Concurrency)
-	}
+	unit := t.unit()
 	count, wanted := passesToPrepare(t.cell.Workload, unit, t.windows, rate, longest)
 	if count < wanted {
 		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", wanted, count))
@@ -206,5 +210,5 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	if err := t.Dir.WriteWork(hash, items); err != nil {
 		return preparedWork{}, &phaseError{phase: "write", err: err}
 	}
-	return preparedWork{id: prepared.WorkID, items: items}, nil
+	return preparedWork{id: prepared.WorkID, passHashes: passHashes(items, t.cell.Workload.Requests)}, nil
 }

@@ -17,9 +17,13 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	var cuts []cut
 	if t.spec("").Loop == sdk.LoopBatch {
 		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows)
-		t.record.Work.PassHashes = passHashes(work.items, t.cell.Workload.Requests, len(run.record.Passes))
 	} else {
 		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
+	}
+	sent := min(passesSent(run.completions, t.cell.Workload.Requests), len(work.passHashes))
+	if t.record.Work.PassHashes = work.passHashes[:sent]; sent == 0 {
+		t.warn("work_not_hashed", energy.SeverityWarning, fmt.Sprintf(
+			"not one pass of %d requests was sent whole, so a comparison cannot check that both sides ran the same requests; lower workload.requests or lengthen protocol.window_s", t.cell.Workload.Requests))
 	}
 	traces := t.recorder.waitUntil(ctx, run.record.EndNs, t.waits.watermark)
 	if err := t.attempt.WritePower(traces, t.record.Load.EndNs, run.record.EndNs); err != nil {

@@ -65,15 +65,29 @@ func workHash(w study.Workload, vocab uint32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// passHashes returns the token hash of each of count passes of the given size.
-func passHashes(items []sdk.WorkItem, size, count int) []string {
+// passHashes returns the token hash of each whole pass of size requests. In a
+// closed loop, too, a pass is the workload's: arms with other requests in
+// flight, or static batches, have the same passes.
+func passHashes(items []sdk.WorkItem, size int) []string {
 	var hashes []string
-	for p := range count {
-		if (p+1)*size > len(items) {
-			break
-		}
-		sum := sdk.TokenHash(items[p*size : (p+1)*size])
+	for ; len(items) >= size; items = items[size:] {
+		sum := sdk.TokenHash(items[:size])
 		hashes = append(hashes, hex.EncodeToString(sum[:]))
 	}
 	return hashes
+}
+
+// passesSent counts the passes of size requests, from the first on, of which
+// every request was sent. A closed loop sends its requests in order and
+// completes them in any. One that failed was sent all the same.
+func passesSent(completions []sdk.Completion, size int) int {
+	sent := map[int]int{}
+	for _, c := range completions {
+		sent[int(c.Request)/size]++
+	}
+	passes := 0
+	for sent[passes] == size {
+		passes++
+	}
+	return passes
 }

@@ -51,8 +51,33 @@ func TestRequestsShareTheAskedPrefixAndNoMore(t *testing.T) {
 
 func TestPassHashesNameEachWholePass(t *testing.T) {
 	items := requests(exampleWorkload, 512, 0, 10)
-	hashes := passHashes(items, 4, 3)
+	hashes := passHashes(items, 4)
 	if len(hashes) != 2 || hashes[0] == hashes[1] {
 		t.Errorf("got %d hashes of 10 requests in passes of 4: %v", len(hashes), hashes)
+	}
+	if got := passHashes(items[:3], 4); len(got) != 0 {
+		t.Errorf("three requests are no pass of 4: %v", got)
+	}
+}
+
+func TestPassesSent(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		ends    []uint32 // requests in the order of their ends
+		size, n int
+	}{
+		{"nothing", nil, 4, 0},
+		{"a part of a pass", []uint32{2, 0, 1}, 4, 0},
+		{"in any order", []uint32{5, 3, 4, 0, 1, 2, 7, 6}, 4, 2},
+		{"up to the first hole", []uint32{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11}, 4, 1},
+		{"one at a time", []uint32{1, 0, 2}, 1, 3},
+	} {
+		var done []sdk.Completion
+		for i, request := range c.ends {
+			done = append(done, sdk.Completion{Request: request, Error: []string{"", "no slot"}[i%2]})
+		}
+		if got := passesSent(done, c.size); got != c.n {
+			t.Errorf("%s: %d passes, want %d", c.name, got, c.n)
+		}
 	}
 }

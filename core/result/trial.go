@@ -125,8 +125,9 @@ type Work struct {
 	// TokenHash over all prepared requests, hex.
 	TokenHash string `json:"token_hash"`
 	Requests  int    `json:"requests"`
-	// PassHashes are token hashes of the passes that ran, in order, hex; arms
-	// of a comparison must agree on each pass that both ran.
+	// PassHashes are token hashes of the passes that were sent whole, in order,
+	// hex; arms of a comparison must agree on each pass that both ran. A pass
+	// is what workload.requests of the study says, in closed loops, too.
 	PassHashes []string `json:"pass_hashes,omitempty"`
 }
 
