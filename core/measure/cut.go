@@ -77,24 +77,28 @@ func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
 // last sending, where the loop drains and fewer than C are in flight. Tokens
 // are counted by their own stamps where chunks were recorded, else by completed
 // requests.
+//
+// A request that failed carries no work: no edge counts it, so that one before
+// the window does not shift it, and its tokens are nobody's. One that was in
+// flight inside the window took part of it all the same; it is in Requests and
+// Failed, and a window with any is not ranked.
 func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int) []cut {
-	sorted := slices.Clone(completions)
-	slices.SortStableFunc(sorted, func(a, b sdk.Completion) int {
-		switch at, bt := endOf(a), endOf(b); {
-		case at < bt:
-			return -1
-		case at > bt:
-			return 1
-		}
-		return cmp.Compare(a.Request, b.Request)
-	})
+	var good, failed []sdk.Completion
 	var lastSent int64
-	for _, done := range sorted {
+	for _, done := range completions {
 		lastSent = max(lastSent, done.SentNs)
+		if done.Failed() {
+			failed = append(failed, done)
+		} else {
+			good = append(good, done)
+		}
 	}
+	slices.SortStableFunc(good, func(a, b sdk.Completion) int {
+		return cmp.Or(cmp.Compare(endOf(a), endOf(b)), cmp.Compare(a.Request, b.Request))
+	})
 	// edge(k) is the time at which k*C requests had completed.
-	edge := func(k int) int64 { return endOf(sorted[k*concurrency-1]) }
-	edges := len(sorted) / concurrency
+	edge := func(k int) int64 { return endOf(good[k*concurrency-1]) }
+	edges := len(good) / concurrency
 	for edges > 0 && edge(edges) > lastSent {
 		edges--
 	}
@@ -111,7 +115,14 @@ func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, wi
 		if j > edges {
 			break
 		}
-		cuts = append(cuts, sumCompletions(sorted, i*concurrency, j*concurrency))
+		c := sumCompletions(good, i*concurrency, j*concurrency)
+		for _, f := range failed {
+			if f.SentNs < c.ToNs && endOf(f) > c.FromNs {
+				c.Requests++
+				c.Failed++
+			}
+		}
+		cuts = append(cuts, c)
 		i = j
 	}
 	return cuts
@@ -122,6 +133,8 @@ func endOf(c sdk.Completion) int64 {
 	return max(c.LastNs, c.FirstNs, c.SentNs)
 }
 
+// sumCompletions adds up the work between two edges of requests that did not
+// fail, sorted by their ends.
 func sumCompletions(sorted []sdk.Completion, from, to int) cut {
 	c := cut{
 		FromNs: endOf(sorted[from-1]), ToNs: endOf(sorted[to-1]),
@@ -130,9 +143,6 @@ func sumCompletions(sorted []sdk.Completion, from, to int) cut {
 	}
 	chunked := true
 	for _, done := range c.Completions {
-		if done.Failed() {
-			c.Failed++
-		}
 		c.PromptTokens += int64(done.PromptTokens)
 		c.OutputTokens += int64(done.OutputTokens)
 		chunked = chunked && (len(done.Chunks) > 0 || done.OutputTokens == 0)

@@ -3,7 +3,10 @@ package measure
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -171,6 +174,44 @@ func TestCutCompletionsLeavesTheDrainOut(t *testing.T) {
 	}
 	if n := len(cutCompletions(done, c, 0, 1e9, 12)); n != 10 {
 		t.Errorf("%d windows, want those of rounds 1 to 11", n)
+	}
+}
+
+// Requests that failed carry no work: they move no edge and add no token. Those
+// in flight inside a window are counted there, and only those.
+func TestCutCompletionsGivesFailuresNoWork(t *testing.T) {
+	var good []sdk.Completion
+	for i := range 48 {
+		sent := int64(i) * 250e6
+		good = append(good, sdk.Completion{
+			Request: uint32(i), SentNs: sent, FirstNs: sent + 1e8, LastNs: sent + 1e9, PromptTokens: 7, OutputTokens: 2,
+			Chunks: []sdk.Chunk{{MonoNs: sent + 1e8, Tokens: 1}, {MonoNs: sent + 1e9, Tokens: 1}},
+		})
+	}
+	failed := func(sent, last int64) sdk.Completion {
+		return sdk.Completion{
+			Request: 99, Error: "no slot", SentNs: sent, FirstNs: last, LastNs: last, PromptTokens: 7, OutputTokens: 1,
+			Chunks: []sdk.Chunk{{MonoNs: last, Tokens: 1}},
+		}
+	}
+	whole := cutCompletions(good, 4, 2e9, 3e9, 1)[0]
+	for name, c := range map[string]struct {
+		failures []sdk.Completion
+		inside   int64
+	}{
+		"before the window":         {[]sdk.Completion{failed(0, 0), failed(1, 0), failed(1e9, whole.FromNs)}, 0},
+		"after the window":          {[]sdk.Completion{failed(whole.ToNs, 0)}, 0},
+		"inside":                    {[]sdk.Completion{failed(whole.FromNs+1, 0), failed(whole.FromNs+1, whole.FromNs+2)}, 2},
+		"over its beginning":        {[]sdk.Completion{failed(0, whole.FromNs+1)}, 1},
+		"over its end":              {[]sdk.Completion{failed(whole.ToNs-1, whole.ToNs+1)}, 1},
+		"from before it till after": {[]sdk.Completion{failed(0, whole.ToNs+1)}, 1},
+	} {
+		want := whole
+		want.Requests, want.Failed = whole.Requests+c.inside, c.inside
+		got := cutCompletions(slices.Concat(c.failures, good), 4, 2e9, 3e9, 1)
+		if diff := cmp.Diff([]cut{want}, got); diff != "" {
+			t.Errorf("failures %s (-without +with):\n%s", name, diff)
+		}
 	}
 }
 

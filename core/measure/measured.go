@@ -88,10 +88,10 @@ func (t *trial) enough(v runView, settledNs, wantedNs int64) bool {
 		return false
 	}
 	// Completions arrive late; a margin of two rounds, by the rate seen so
-	// far, makes sure that both edges exist.
+	// far, makes sure that both edges exist. Failures make no edge.
 	last := v.beats[len(v.beats)-1]
 	elapsed := float64(v.nowNs - v.beginNs)
-	round := elapsed * float64(max(1, t.cell.Load.Concurrency)) / math.Max(1, float64(last.Done))
+	round := elapsed * float64(max(1, t.cell.Load.Concurrency)) / math.Max(1, float64(last.Done-last.Failed))
 	return float64(v.nowNs-settledNs) >= float64(wantedNs)+round*float64(1+2*t.windows)
 }
 
