@@ -6,6 +6,9 @@ type Warning struct {
 	Code string `json:"code"`
 	// Message is one sentence with the numbers.
 	Message string `json:"message"`
+	// Value is the figure that the doubt is about; of several with one code, that
+	// with the Value farthest from 0 is the worst. nil where there is none.
+	Value *float64 `json:"value,omitempty"`
 }
 
 // Codes of the warnings of this package.
@@ -20,6 +23,9 @@ const (
 	CodeCVHigh        = "cv_high"          // coefficient of variation above 5 %
 	CodeUnequalLoads  = "unequal_windows"  // loads with different numbers of windows
 	CodeUnequalSpread = "unequal_variance" // arms differ in spread: no pooling
+	// CodeBelowZero: the interval of a quantity that cannot be negative goes below
+	// zero. It is kept as it is, since cut off it would look narrower than it is.
+	CodeBelowZero = "interval_below_zero"
 )
 
 // Confidence of every interval of this package.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // SummarizeLoads makes the estimate of one metric of one cell. values holds, per
@@ -125,12 +126,15 @@ func (e *Estimate) doubts(x []float64) {
 		return
 	}
 	if e.CV != nil && *e.CV > 0.05 {
-		e.warn(CodeCVHigh, "coefficient of variation %.1f %% (limit 5 %%)", 100**e.CV)
+		e.warnOf(CodeCVHigh, *e.CV, "coefficient of variation %.1f %% (limit 5 %%)", 100**e.CV)
+	}
+	if e.Lo != nil && e.CV != nil && *e.Lo < 0 && slices.Min(x) > 0 && neverNegative(e.Unit) {
+		e.warnOf(CodeBelowZero, *e.Lo/e.Centre, "the interval of %d samples reaches down to %.3g %s, below zero: it is kept as it is and says that there are too few; with their spread %d would do", len(x), *e.Lo, e.Unit, samplesAboveZero(*e.CV))
 	}
 	// With fewer values every set has one that looks far out.
 	if len(x) >= 5 {
 		for _, i := range Outliers(x) {
-			e.warn(CodeOutlier, "sample %d of %d (%g) lies far from the median %g; it is kept", i+1, len(x), x[i], Median(x))
+			e.warnOf(CodeOutlier, (x[i]-Median(x))/e.Centre, "sample %d of %d (%g) lies far from the median %g; it is kept", i+1, len(x), x[i], Median(x))
 		}
 	}
 	d, ok := DriftOf(x)
@@ -138,15 +142,31 @@ func (e *Estimate) doubts(x []float64) {
 		return
 	}
 	if d.Present {
-		e.warn(CodeDrift, "a trend of %+.1f %% over the run (Mann-Kendall p = %.3g)", 100*d.RunRel, d.MannKendallP)
+		e.warnOf(CodeDrift, d.RunRel, "a trend of %+.1f %% over the run (Mann-Kendall p = %.3g)", 100*d.RunRel, d.MannKendallP)
 	}
 	if len(x) >= 8 && d.Lag1 > 0.5 {
-		e.warn(CodeAutocorrelate, "neighbouring samples are alike (lag-1 correlation %.2f): the interval is too narrow", d.Lag1)
+		e.warnOf(CodeAutocorrelate, d.Lag1, "neighbouring samples are alike (lag-1 correlation %.2f): the interval is too narrow", d.Lag1)
 	}
 }
 
 func (e *Estimate) warn(code, format string, args ...any) {
 	e.Warnings = append(e.Warnings, Warning{Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// warnOf is warn with the figure that the doubt is about.
+func (e *Estimate) warnOf(code string, value float64, format string, args ...any) {
+	e.warn(code, format, args...)
+	e.Warnings[len(e.Warnings)-1].Value = number(value)
+}
+
+// samplesAboveZero is how many samples of a coefficient of variation have a t
+// interval that stays above zero.
+func samplesAboveZero(cv float64) int {
+	n := 2
+	for tTwoSided(float64(n-1))*cv >= math.Sqrt(float64(n)) {
+		n++
+	}
+	return n
 }
 
 // number is a pointer to v, nil where v is no number: absent, never NaN.

@@ -81,6 +81,11 @@ func TestWarnings(t *testing.T) {
 		if err != nil || !e.Has(code) {
 			t.Errorf("%s lacks %s: %+v, %v", name, code, e.Warnings, err)
 		}
+		for _, w := range e.Warnings {
+			if w.Code == CodeCVHigh && (w.Value == nil || *w.Value != *e.CV) {
+				t.Errorf("%s: the figure of %+v is not the CV %v", name, w, *e.CV)
+			}
+		}
 		if e.N != len(sample(t, name)) {
 			t.Errorf("%s: %d samples went in, %d counted", name, len(sample(t, name)), e.N)
 		}
@@ -100,6 +105,31 @@ func TestWarnings(t *testing.T) {
 	uneven, err := SummarizeLoads(spec, [][]float64{{1, 1.01}, {1.02}})
 	if err != nil || !uneven.Has(CodeUnequalLoads) {
 		t.Errorf("%+v, %v", uneven, err)
+	}
+}
+
+// The interval of few and wild samples goes below zero. It is not cut off, but
+// the estimate says how many samples would keep it above.
+func TestIntervalBelowZero(t *testing.T) {
+	const code = "interval_below_zero"
+	wild := []float64{0.3, 1.8}
+	e, err := SummarizeLoads(Spec{Metric: "energy", Unit: "J/token"}, oneWindow([]float64{1, 1.1}))
+	if err != nil || e.Has(code) {
+		t.Errorf("an interval above zero: %+v, %v", e, err)
+	}
+	e, err = SummarizeLoads(Spec{Metric: "energy", Unit: "J/token"}, oneWindow(wild))
+	want, _ := TInterval(wild)
+	if err != nil || !e.Has(code) || *e.Lo != want.Lo || *e.Lo >= 0 || *e.Hi != want.Hi {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	// CV = 1.06066/1.05 = 1.0102: t(0.975, 5)·CV/√6 = 1.060, t(0.975, 6)·CV/√7 = 0.934.
+	if w := e.Warnings[len(e.Warnings)-1]; *w.Value != want.Lo/1.05 || !strings.Contains(w.Message, "2 samples reaches down to -8.48 J/token") || !strings.HasSuffix(w.Message, "with their spread 7 would do") {
+		t.Errorf("%+v", w)
+	}
+	for unit, values := range map[string][]float64{"degC": {0.3, 1.8}, "J/token": {-0.3, 1.8}} {
+		if e, err := SummarizeLoads(Spec{Metric: "m", Unit: unit}, oneWindow(values)); err != nil || *e.Lo >= 0 || e.Has(code) {
+			t.Errorf("%v %s may be below zero: %+v, %v", values, unit, e, err)
+		}
 	}
 }
 

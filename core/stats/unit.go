@@ -54,3 +54,8 @@ func DirectionOf(unit string) Direction {
 func (d Direction) Better(a, b float64) bool {
 	return d == Lower && a < b || d == Higher && a > b
 }
+
+// neverNegative tells whether a unit measures what cannot be below zero: energy,
+// power, time, speed and costs, all of which have a direction. Others may be
+// differences, or scales whose zero means nothing.
+func neverNegative(unit string) bool { return DirectionOf(unit) != Neither }
