@@ -19,7 +19,8 @@ type Group struct {
 	Cells []int `json:"cells"`
 	// Comparisons of J/token with the cell that needs least, block by block.
 	Comparisons []stats.Comparison `json:"comparisons,omitempty"`
-	// NotCompared says why there are none.
+	// NotCompared says why there are none, as far as one reason holds for all;
+	// each cell has its own besides.
 	NotCompared string `json:"not_compared,omitempty"`
 }
 
@@ -63,98 +64,130 @@ func empty(c Cell) int {
 
 // byEnergy ranks cells by J/token where both may be ranked.
 func byEnergy(a, b Cell) int {
-	x, okX := a.ranked()
-	y, okY := b.ranked()
+	x, notX := a.ranked()
+	y, notY := b.ranked()
 	switch {
-	case okX && okY:
+	case notX == "" && notY == "":
 		return cmp.Compare(x.Centre, y.Centre)
-	case okX:
+	case notX == "":
 		return -1
-	case okY:
+	case notY == "":
 		return 1
 	}
 	return 0
 }
 
-// ranked gives the J/token of a cell that may be ranked: with an interval, and
-// not of a single load.
-func (c Cell) ranked() (stats.Estimate, bool) {
+// ranked gives the J/token of a cell, or why the cell may not be ranked by it.
+func (c Cell) ranked() (e stats.Estimate, whyNot string) {
 	e, ok := c.Estimate(MetricEnergyPerToken)
-	return e, ok && e.HasInterval() && !c.Grouped && !e.Has(stats.CodeSingleLoad)
+	switch {
+	case len(c.loads) == 0:
+		return e, "no trial of it can be used"
+	case c.modelDoubt != "":
+		return e, c.modelDoubt
+	case !ok:
+		return e, c.Absent[MetricEnergyPerToken]
+	case c.Grouped || e.Has(stats.CodeSingleLoad):
+		return e, "windows of one load say nothing of the spread between loads; use protocol.order = \"randomised\""
+	case !e.HasInterval():
+		return e, "one load gives no interval; run more cycles"
+	}
+	return e, ""
 }
 
-// compare sets every ranked cell of the group against the best one.
+// compare sets every ranked cell of the group against the best one. Each cell
+// that is not in a comparison has its reason afterwards.
 func (g *Group) compare(cells []Cell, warnings *warningList) {
-	var arms []stats.Arm
-	var compared []Cell
-	for _, i := range g.Cells {
-		c := cells[i]
-		if _, ok := c.ranked(); !ok {
-			continue
-		}
-		arm := stats.Arm{Name: c.Label, Values: map[int]float64{}}
-		for _, t := range c.loads {
-			sum := 0.0
-			for _, w := range t.Windows {
-				sum += *w.EnergyPerOutputTokenJ
+	if len(g.Cells) < 2 {
+		if c := &cells[g.Cells[0]]; len(cells) > 1 {
+			if _, c.NotCompared = c.ranked(); c.NotCompared == "" {
+				c.NotCompared = "no other cell has the same boundary, workload and model"
 			}
-			arm.Values[t.Block] = sum / float64(len(t.Windows))
 		}
-		arms, compared = append(arms, arm), append(compared, c)
-	}
-	switch {
-	case len(g.Cells) < 2:
-		return
-	case len(arms) < 2 && slices.ContainsFunc(g.Cells, func(i int) bool { return cells[i].Grouped }):
-		g.NotCompared = "windows of one load say nothing of the spread between loads; use protocol.order = \"randomised\""
-		return
-	case len(arms) < 2:
-		g.NotCompared = "fewer than two cells have an interval; run more cycles"
 		return
 	}
-	if text := differentWork(compared); text != "" {
-		g.NotCompared = text
+	var arms []stats.Arm
+	var compared []int
+	for _, i := range g.Cells {
+		if _, cells[i].NotCompared = cells[i].ranked(); cells[i].NotCompared == "" {
+			arms, compared = append(arms, cells[i].arm()), append(compared, i)
+		}
+	}
+	none := func(why string) {
+		g.NotCompared = why
+		for _, i := range compared {
+			cells[i].NotCompared = why
+		}
+	}
+	if len(arms) < 2 {
+		none("no other cell here can be ranked")
+		g.NotCompared = "fewer than two cells can be ranked"
+		if first := cells[g.Cells[0]].NotCompared; len(arms) == 0 && !slices.ContainsFunc(g.Cells, func(i int) bool { return cells[i].NotCompared != first }) {
+			g.NotCompared = first
+		}
+		return
+	}
+	if text := differentWork(cells, compared); text != "" {
+		none(text)
 		warnings.add(Warning{Code: "work_differs", Severity: energy.SeverityWarning, Message: text}, "")
 		return
 	}
 	spec := stats.Spec{Metric: MetricEnergyPerToken, Unit: "J/token", Boundary: g.Boundary}
-	list, err := stats.CompareBlocks(spec, arms[0], sharing(arms))
+	others := []stats.Arm{}
+	for k, arm := range arms[1:] {
+		if sharesBlock(arms[0], arm) {
+			others = append(others, arm)
+		} else {
+			cells[compared[k+1]].NotCompared = "it shares no block with " + arms[0].Name
+		}
+	}
+	if len(others) == 0 {
+		none("no other cell shares a block with " + arms[0].Name)
+		return
+	}
+	list, err := stats.CompareBlocks(spec, arms[0], others)
 	if err != nil {
-		g.NotCompared = err.Error()
+		none(err.Error())
 		return
 	}
 	g.Comparisons = list
-	if len(list) == 0 {
-		g.NotCompared = fmt.Sprintf("no other cell shares a block with %s", arms[0].Name)
-	}
 	for _, c := range list {
 		for _, w := range c.Warnings {
-			warnings.add(Warning{Code: w.Code, Severity: energy.SeverityWarning, Message: w.Message}, c.Candidate)
+			warnings.add(Warning{Code: w.Code, Severity: energy.SeverityWarning, Message: w.Message, worse: farness(w.Value)}, c.Candidate)
 		}
 	}
 }
 
-// sharing are the arms that have a block in common with the first.
-func sharing(arms []stats.Arm) []stats.Arm {
-	var out []stats.Arm
-	for _, arm := range arms[1:] {
-		for block := range arm.Values {
-			if _, ok := arms[0].Values[block]; ok {
-				out = append(out, arm)
-				break
-			}
+// arm holds the cell's J/token by block, the mean over the windows of a load.
+func (c Cell) arm() stats.Arm {
+	arm := stats.Arm{Name: c.Label, Values: map[int]float64{}}
+	for _, t := range c.loads {
+		sum := 0.0
+		for _, w := range t.Windows {
+			sum += *w.EnergyPerOutputTokenJ
+		}
+		arm.Values[t.Block] = sum / float64(len(t.Windows))
+	}
+	return arm
+}
+
+func sharesBlock(a, b stats.Arm) bool {
+	for block := range b.Values {
+		if _, ok := a.Values[block]; ok {
+			return true
 		}
 	}
-	return out
+	return false
 }
 
 // differentWork checks that cells agree on every pass that both ran in one
 // block.
-func differentWork(cells []Cell) string {
+func differentWork(cells []Cell, compared []int) string {
 	type pass struct{ block, index int }
 	type seen struct{ hash, label string }
 	first := map[pass]seen{}
-	for _, c := range cells {
+	for _, at := range compared {
+		c := cells[at]
 		for _, t := range c.loads {
 			if t.Work == nil {
 				continue

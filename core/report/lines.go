@@ -33,20 +33,31 @@ func (p *printer) energy() {
 				}
 			}
 		}
-		text := strings.Join(sources, "; ")
-		if text == "" {
-			text = "source unknown"
-		}
 		of := ""
 		if len(labels) < len(p.s.Cells) {
-			of = " of " + strings.Join(labels, ", ")
+			of = " of " + some(labels)
 		}
-		p.line("energy%s: %s", of, text)
-		p.line("  covers %s%s", g.Boundary, map[bool]string{true: "; ≈ marks modelled joules"}[estimated])
+		if len(sources) == 0 {
+			sources = []string{"source unknown"}
+		}
+		p.paragraph("energy%s: %s", of, sources[0])
+		for _, s := range sources[1:] {
+			p.paragraph("  and %s", s)
+		}
+		p.paragraph("  covers %s%s", g.Boundary, map[bool]string{true: "; ≈ marks modelled joules"}[estimated])
 	}
 	if f := p.s.Factors; f != nil {
-		p.line("factors: %s (configured, not measured)", f.text())
+		p.paragraph("factors: %s (configured, not measured)", f.text())
 	}
+}
+
+// some names the first labels and counts the others.
+func some(labels []string) string {
+	const most = 4
+	if len(labels) <= most+1 {
+		return strings.Join(labels, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(labels[:most], ", "), len(labels)-most)
 }
 
 func (f *Factors) text() string {
@@ -92,7 +103,7 @@ func (p *printer) uncertainty() {
 			return
 		}
 		printed++
-		p.line("  %-*s  %s J/token %s", width, c.Label, c.mark(centre(e, true)), errorText(e))
+		p.paragraph("  %-*s  %s J/token %s", width, c.Label, c.mark(centre(e, true)), errorText(e))
 	}
 }
 
@@ -115,28 +126,59 @@ func errorText(e stats.Estimate) string {
 	return random + " ±" + percent(*e.SystematicRel) + " (sensor)"
 }
 
-// comparisons prints ratios to the best cell, where they mean something.
+// comparisons prints ratios to the best cell where they mean something, and
+// why there is none for the other cells.
 func (p *printer) comparisons() {
+	said := false
 	for _, g := range p.s.Groups {
 		for _, c := range g.Comparisons {
+			if !said {
+				p.line("J/token as a ratio to the best cell's (lower is better):")
+				said = true
+			}
 			if c.Lo == nil || c.Hi == nil {
-				p.line("%s and %s are not compared: %s", c.Candidate, c.Baseline, reason(c))
+				p.paragraph("  %s / %s: not compared: %s", c.Candidate, c.Baseline, reason(c))
 				continue
 			}
-			ratio := fmt.Sprintf("%s× [%s, %s]", digits(c.Ratio, 3), digits(*c.Lo, 3), digits(*c.Hi, 3))
+			mark := ""
+			if p.s.Cells[g.Cells[0]].Estimated { // as all of its boundary
+				mark = "≈"
+			}
+			ratio := fmt.Sprintf("%s / %s = %s%s× [%s, %s]", c.Candidate, c.Baseline, mark, digits(c.Ratio, 3), digits(*c.Lo, 3), digits(*c.Hi, 3))
 			if c.Resolved {
-				p.line("%s needs %s the energy per token of %s (%d blocks, p = %s)", c.Candidate, ratio, c.Baseline, c.N, pText(c))
+				p.paragraph("  %s (%d blocks, p = %s)", ratio, c.N, pText(c))
 				continue
 			}
 			floor := ""
 			if c.MDDRel != nil {
 				floor = "; a difference above " + percent(*c.MDDRel) + " would show"
 			}
-			p.line("%s and %s: no difference resolved, %s (%d blocks)%s", c.Candidate, c.Baseline, ratio, c.N, floor)
+			p.paragraph("  %s, no difference resolved (%d blocks)%s", ratio, c.N, floor)
 		}
-		if g.NotCompared != "" {
-			p.line("not compared: %s", g.NotCompared)
+	}
+	p.notCompared()
+}
+
+// notCompared prints each reason once, with its cells. Cells without any trial
+// to use have their lines among the failures.
+func (p *printer) notCompared() {
+	var reasons []string
+	labels := map[string][]string{}
+	for _, c := range p.s.Cells {
+		if c.NotCompared == "" || c.Trials == 0 {
+			continue
 		}
+		if labels[c.NotCompared] == nil {
+			reasons = append(reasons, c.NotCompared)
+		}
+		labels[c.NotCompared] = append(labels[c.NotCompared], c.Label)
+	}
+	for _, why := range reasons {
+		of := ""
+		if len(labels[why]) < len(p.s.Cells) {
+			of = " (" + some(labels[why]) + ")"
+		}
+		p.paragraph("not compared%s: %s", of, oneLine(why))
 	}
 }
 
@@ -170,10 +212,10 @@ func (p *printer) labels() {
 		}
 	}
 	if len(random) > 0 {
-		p.line("random weights: %s", p.cells(random))
+		p.paragraph("random weights: %s", p.cells(random))
 	}
 	if len(grouped) > 0 {
-		p.line("one load each (first look, not ranked): %s", p.cells(grouped))
+		p.paragraph("one load each (first look, not ranked): %s", p.cells(grouped))
 	}
 }
 
@@ -181,18 +223,18 @@ func (p *printer) cells(labels []string) string {
 	if len(labels) == len(p.s.Cells) {
 		return "all cells"
 	}
-	return strings.Join(labels, ", ")
+	return some(labels)
 }
 
 // failures prints every trial that gave no number.
 func (p *printer) failures() {
 	for _, x := range p.s.Excluded {
-		p.line("%s %s, block %d: %s", p.color(red, "excluded"), x.Label, x.Block+1, strings.Join(x.Codes, ", "))
+		p.paragraph("%s %s, block %d: %s", p.color(red, "excluded"), x.Label, x.Block+1, strings.Join(x.Codes, ", "))
 	}
 	for _, f := range p.s.Failed {
-		p.line("%s %s, block %d, %s: %s (%s)", p.color(red, "failed"), f.Label, f.Block+1, f.Phase, oneLine(f.Message), f.Code)
+		p.paragraph("%s %s, block %d, %s: %s (%s)", p.color(red, "failed"), f.Label, f.Block+1, f.Phase, oneLine(f.Message), f.Code)
 		if f.Advice != "" {
-			p.line("  try: %s", oneLine(f.Advice))
+			p.paragraph("  try: %s", oneLine(f.Advice))
 		}
 		p.line("  log: %s", filepath.Join(p.s.Dir, filepath.FromSlash(f.Log)))
 	}
@@ -227,13 +269,19 @@ func (p *printer) warnings() {
 		if w.Severity == energy.SeverityFatal {
 			color = red
 		}
-		where := ""
+		where, about := "", ""
 		if len(w.Cells) > 0 {
 			where = ", " + p.cells(w.Cells)
 		}
-		p.line("%s %s (%d%s): %s", p.color(color, string(w.Severity)), w.Code, w.Count, where, oneLine(w.Message))
+		switch {
+		case w.Weighed && w.Cell != "":
+			about = "worst in " + w.Cell + ": "
+		case w.varied && w.Cell != "":
+			about = "for example in " + w.Cell + ": "
+		}
+		p.paragraph("%s %s (%d%s): %s%s", p.color(color, string(w.Severity)), w.Code, w.Count, where, about, oneLine(w.Message))
 	}
 	if len(notes) > 0 {
-		p.line("notes in summary.json: %s", strings.Join(notes, ", "))
+		p.paragraph("notes in summary.json: %s", strings.Join(notes, ", "))
 	}
 }

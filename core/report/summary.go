@@ -74,8 +74,12 @@ type Cell struct {
 	Absent map[string]string `json:"absent,omitempty"`
 	// Domains that are not part of the headline, each with its own numbers.
 	Domains []Domain `json:"domains,omitempty"`
+	// NotCompared says why the cell is in no comparison; "" if it is in one, or
+	// is the only cell.
+	NotCompared string `json:"not_compared,omitempty"`
 
-	loads []result.Trial
+	loads      []result.Trial
+	modelDoubt string // why its model keeps it out of rankings, or ""
 }
 
 // Domain holds the estimates of one energy domain beside the headline. They
@@ -150,6 +154,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 			warnings.estimate(*c, e)
 		}
 	}
+	models(s.Cells, &warnings)
 	s.group(&warnings)
 	for _, t := range trials {
 		if codes := fatal(t); len(codes) > 0 {
@@ -234,18 +239,6 @@ func collect(trials, failed []result.Trial) []Cell {
 		cells[i].Failed++
 	}
 	return cells
-}
-
-// identity is what arms of a comparison must share besides the boundary.
-func identity(t result.Trial) (work, model string) {
-	if t.Work != nil {
-		work = t.Work.Hash
-	}
-	if t.Load != nil {
-		m := t.Load.Report.Model
-		model = cmp.Or(m.Base, m.Revision, m.ArtifactDigest)
-	}
-	return work, model
 }
 
 // describe adds what a trial tells about its cell.

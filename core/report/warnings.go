@@ -13,24 +13,38 @@ import (
 type Warning struct {
 	Code     string          `json:"code"`
 	Severity energy.Severity `json:"severity"`
-	// Message is the first one's.
+	// Message is the worst one's where its figure can be weighed, else the
+	// first's; Cell is the label of the cell that it is about, or "".
 	Message string `json:"message"`
-	Count   int    `json:"count"`
+	Cell    string `json:"cell,omitempty"`
+	// Weighed says that the message is the worst one's.
+	Weighed bool `json:"weighed,omitempty"`
+	Count   int  `json:"count"`
 	// Cells concerned, by label.
 	Cells []string `json:"cells,omitempty"`
+
+	worse  *float64 // how bad it is among those of its code; nil = not known
+	bare   string   // the message without the metric's name, "" = the message
+	varied bool     // bare messages differ
 }
 
 // warningList groups warnings by code and severity.
 type warningList struct{ list []Warning }
 
 func (l *warningList) add(w Warning, cell string) {
+	w.Cell, w.bare = cell, cmp.Or(w.bare, w.Message)
 	i := slices.IndexFunc(l.list, func(x Warning) bool { return x.Code == w.Code && x.Severity == w.Severity })
 	if i < 0 {
 		i = len(l.list)
 		l.list = append(l.list, w)
 	}
 	x := &l.list[i]
+	x.varied = x.varied || w.bare != x.bare
+	if w.worse != nil && (x.worse == nil || *w.worse > *x.worse) {
+		x.Message, x.Cell, x.worse = w.Message, w.Cell, w.worse
+	}
 	x.Count++
+	x.Weighed = x.worse != nil && x.varied
 	if cell != "" && !slices.Contains(x.Cells, cell) {
 		x.Cells = append(x.Cells, cell)
 	}
@@ -39,11 +53,11 @@ func (l *warningList) add(w Warning, cell string) {
 func (l *warningList) trial(t result.Trial) {
 	label := cmp.Or(t.Cell.Label, t.Cell.ID)
 	for _, w := range t.Warnings {
-		l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message}, label)
+		l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessOfTrial(t, w)}, label)
 	}
 	for _, window := range t.Windows {
 		for _, w := range window.Warnings {
-			l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message}, label)
+			l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessInWindow(window, w)}, label)
 		}
 		// What makes the headline is in the window's own list already.
 		for _, d := range window.Domains {
@@ -51,7 +65,7 @@ func (l *warningList) trial(t result.Trial) {
 				continue
 			}
 			for _, w := range d.Window.Warnings {
-				l.add(Warning{Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message}, label)
+				l.add(Warning{Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message, worse: badnessInWindow(window, w)}, label)
 			}
 			if d.Error != "" {
 				l.add(Warning{Code: "domain_without_energy", Severity: energy.SeverityWarning, Message: d.Error}, label)
@@ -63,10 +77,10 @@ func (l *warningList) trial(t result.Trial) {
 func (l *warningList) estimate(c Cell, e stats.Estimate) {
 	for _, w := range e.Warnings {
 		severity := energy.SeverityWarning
-		if w.Code == stats.CodeSmallN {
+		if w.Code == stats.CodeSmallN || w.Code == stats.CodeBelowZero {
 			severity = energy.SeverityInfo
 		}
-		l.add(Warning{Code: w.Code, Severity: severity, Message: e.Metric + ": " + w.Message}, c.Label)
+		l.add(Warning{Code: w.Code, Severity: severity, Message: e.Metric + ": " + w.Message, bare: w.Message, worse: farness(w.Value)}, c.Label)
 	}
 }
 
