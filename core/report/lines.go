@@ -178,7 +178,7 @@ func (p *printer) notCompared() {
 		if len(labels[why]) < len(p.s.Cells) {
 			of = " (" + some(labels[why]) + ")"
 		}
-		p.paragraph("not compared%s: %s", of, oneLine(why))
+		p.paragraph("not compared%s: %s", of, OneLine(why))
 	}
 }
 
@@ -232,29 +232,15 @@ func (p *printer) failures() {
 		p.paragraph("%s %s, block %d: %s", p.color(red, "excluded"), x.Label, x.Block+1, strings.Join(x.Codes, ", "))
 	}
 	for _, f := range p.s.Failed {
-		p.paragraph("%s %s, block %d, %s: %s (%s)", p.color(red, "failed"), f.Label, f.Block+1, f.Phase, oneLine(f.Message), f.Code)
+		p.paragraph("%s %s, block %d, %s: %s (%s)", p.color(red, "failed"), f.Label, f.Block+1, f.Phase, OneLine(f.Message), f.Code)
 		if f.Advice != "" {
-			p.paragraph("  try: %s", oneLine(f.Advice))
+			p.paragraph("  try: %s", OneLine(f.Advice))
 		}
 		p.line("  log: %s", filepath.Join(p.s.Dir, filepath.FromSlash(f.Log)))
 	}
 	for _, problem := range p.s.Problems {
-		p.line("%s %s", p.color(red, "problem"), oneLine(problem))
+		p.line("%s %s", p.color(red, "problem"), OneLine(problem))
 	}
-}
-
-// oneLine keeps what a plugin says from breaking the layout or steering the
-// terminal.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || r == '\r' {
-			return ' '
-		}
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // warnings are grouped by code; notes only counted.
@@ -279,7 +265,7 @@ func (p *printer) warnings() {
 		case w.varied && w.Cell != "":
 			about = "for example in " + w.Cell + ": "
 		}
-		p.paragraph("%s %s (%d%s): %s%s", p.color(color, string(w.Severity)), w.Code, w.Count, where, about, oneLine(w.Message))
+		p.paragraph("%s %s (%d%s): %s%s", p.color(color, string(w.Severity)), w.Code, w.Count, where, about, OneLine(w.Message))
 	}
 	if len(notes) > 0 {
 		p.paragraph("notes in summary.json: %s", strings.Join(notes, ", "))

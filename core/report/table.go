@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -28,7 +27,7 @@ type TableOptions struct {
 // Table writes the summary for people: a row for each cell, and below it what
 // the joules cover, how sure the numbers are, and every doubt.
 func Table(w io.Writer, s Summary, o TableOptions) error {
-	p := printer{w: bufio.NewWriter(w), s: s, o: o}
+	p := printer{w: &strings.Builder{}, s: s, o: o}
 	p.table()
 	p.energy()
 	p.uncertainty()
@@ -36,14 +35,18 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.labels()
 	p.failures()
 	p.warnings()
-	if err := p.w.Flush(); err != nil {
+	text := printableColored(p.w.String())
+	if !o.Color || !o.Terminal {
+		text = Printable(text)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
 	return nil
 }
 
 type printer struct {
-	w *bufio.Writer // keeps the first error for Flush
+	w *strings.Builder // what is printed in the end, all at once
 	s Summary
 	o TableOptions
 }

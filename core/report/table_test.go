@@ -135,11 +135,12 @@ func TestColourIsForTerminalsOnly(t *testing.T) {
 func TestPluginTextIsHarmless(t *testing.T) {
 	f := failedRun("x", 0)
 	f.Failure.Message = "line one\nline two\x1b[2Jgone\r"
+	f.Cell.Label = "x\u202e\u009b2J" // of somebody else's results
 	var b strings.Builder
 	if err := Table(&b, Summarize(nil, []result.Trial{f}, Options{}), TableOptions{Terminal: true}); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(b.String(), "\x1b\r") || !strings.Contains(b.String(), "line one line two[2Jgone") {
+	if strings.ContainsAny(b.String(), "\x1b\r\u202e\u009b") || !strings.Contains(b.String(), "line one line two[2Jgone") {
 		t.Errorf("printed %q", b.String())
 	}
 }
