@@ -146,6 +146,11 @@ func (e Entry) compare(d sdk.DescribeReport, coreVersion string) error {
 	if kinds := kindNames(d.Kinds); !slices.Equal(kinds, slices.Sorted(slices.Values(e.Kinds))) {
 		return mismatch("kinds", strings.Join(e.Kinds, ", "), strings.Join(kinds, ", "))
 	}
+	for _, schema := range [][]sdk.Parameter{d.BackendSchema, d.SourceSchema} {
+		if err := sdk.CheckSecrets(schema); err != nil {
+			return fmt.Errorf("plugin %s: its schema cannot be used: %w; tell its author", e.Name, err)
+		}
+	}
 	return checkLeastCore(e.Name, d.LeastCore, coreVersion)
 }
 

@@ -119,6 +119,8 @@ func TestStartRefuses(t *testing.T) {
 			want: "plugin sample: DIR/plugin.toml: kinds: the manifest says backend, energy source, the plugin itself backend; install it again"},
 		{name: "newer core wanted", arguments: []string{"-least-core=0.2.0"},
 			want: "plugin sample needs llem 0.2.0 or newer, this is llem 0.1.0; update llem, or install an older sample"},
+		{name: "a secret in a table", arguments: []string{"-fault=secret"},
+			want: "plugin sample: its schema cannot be used: parameter hub.token: a secret inside a table is never resolved"},
 		{name: "another protocol", change: func(m *Manifest) { m.Protocol = 2 },
 			want: "the plugin speaks version 2 of the plugin contract, this llem speaks 1"},
 		{name: "garbage before the handshake", arguments: []string{"-fault=garbage"}, want: "plugin sample: start plugin DIR/sample: it printed \"Loading CUDA libraries, please wait\" where the handshake was expected"},

@@ -101,7 +101,8 @@ func (p Parameter) AtLeast(low any) Parameter { p.Min = low; return p }
 func (p Parameter) Must() Parameter { p.Required = true; return p }
 
 // Hidden makes the parameter a secret: it may only be given as {env = "X"} or
-// {file = "X"}, and no log or result ever holds it. It cannot be swept.
+// {file = "X"}, and no log or result ever holds it. It cannot be swept, and it
+// stands at the top of the table: CheckSecrets refuses one inside a Nested.
 func (p Parameter) Hidden() Parameter { p.Secret, p.Sweepable = true, false; return p }
 
 // For sets the role. Only measurement parameters can be swept.

@@ -37,6 +37,31 @@ func checkTable(prefix string, schema []Parameter, table Table, found *[]Diagnos
 	}
 }
 
+// CheckSecrets refuses a schema with a secret inside a table, and names its
+// dotted path. Secrets leave their table by key before anything is recorded;
+// one below the top would stay in it and reach neither Load nor Open.
+func CheckSecrets(schema []Parameter) error {
+	for _, p := range schema {
+		if path := innerSecret(p.Key, p.Children); path != "" {
+			return fmt.Errorf("parameter %s: a secret inside a table is never resolved; it has to stand at the top of the plugin's parameters", path)
+		}
+	}
+	return nil
+}
+
+func innerSecret(prefix string, schema []Parameter) string {
+	for _, p := range schema {
+		path := prefix + "." + p.Key
+		if p.Secret {
+			return path
+		}
+		if inner := innerSecret(path, p.Children); inner != "" {
+			return inner
+		}
+	}
+	return ""
+}
+
 func unknownKey(prefix, key string, schema []Parameter) Diagnostic {
 	names := make([]string, len(schema))
 	for i, p := range schema {

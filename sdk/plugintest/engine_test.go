@@ -40,6 +40,7 @@ func (e *engine) Describe() sdk.Description {
 		d.Parameters[0].Default = 65
 		d.Parameters[1].Description = ""
 		d.Parameters[2].Sweepable = true
+		d.Parameters[3].Children = append(d.Parameters[3].Children, sdk.Text("key").Hidden().Doc("It is never resolved."))
 		d.Parameters = append(d.Parameters, threads, sdk.Text("plugin").Doc("Taken."))
 	}
 	return d

@@ -62,7 +62,7 @@ var wrongs = []struct {
 	{"garbage", "", "it shakes hands", []string{"Loading, please wait"}},
 	{"backend", "description", "its description", []string{"Bad Name", `"v1"`}},
 	{"backend", "schema", "its parameter schema", []string{
-		"threads: the default 65: 65 is above", "kv_type: the doc is empty", "token: a secret cannot be sweepable",
+		"threads: the default 65: 65 is above", "kv_type: the doc is empty", "token: a secret cannot be sweepable", "deep.key: a secret inside a table",
 		"threads: the key occurs twice", "plugin: the key is reserved",
 	}},
 	{"backend", "verdicts", "Check gives", []string{"2 verdicts on 3 cells"}},

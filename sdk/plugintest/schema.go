@@ -32,6 +32,9 @@ func schemaSound(ctx context.Context, s *suite) error {
 					wrong = append(wrong, fmt.Errorf("%s: the key is reserved for the study", parameter.Key))
 				}
 			}
+			if err := sdk.CheckSecrets(part.schema); err != nil {
+				wrong = append(wrong, err)
+			}
 			wrong = append(wrong, judgeSchema("", part.schema)...)
 		}
 		return errors.Join(wrong...)

@@ -46,6 +46,8 @@ func main() {
 	switch *fault {
 	case "garbage":
 		fmt.Println("Loading CUDA libraries, please wait")
+	case "secret":
+		d.Parameters = append(d.Parameters, sdk.Nested("hub", sdk.Text("token").Hidden().Doc("Never resolved.")).Doc("The hub."))
 	case "exit":
 		fmt.Fprintln(os.Stderr, "libcuda.so.1: cannot open shared object file")
 		os.Exit(3)
