@@ -20,11 +20,21 @@ const mostBytes = 1 << 20
 // wrong with it comes back as Problems: the first error of syntax, or all
 // others at once.
 func Load(path string) (*Study, error) {
+	s, err := Draft(path)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Draft is Load, but with the Problems of a file that parses comes what could
+// be read of it, for further findings about its tables; it has no cells.
+func Draft(path string) (*Study, error) {
 	text, err := readText(path, "study file")
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, text)
+	return draft(path, text)
 }
 
 // readText reads a settings file with errors that say what to do.
@@ -51,6 +61,14 @@ func readText(path, what string) ([]byte, error) {
 
 // Parse is Load for a text that is at hand; path is for messages.
 func Parse(path string, text []byte) (*Study, error) {
+	s, err := draft(path, text)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func draft(path string, text []byte) (*Study, error) {
 	if path != "" {
 		path = displayPath(path)
 	}
@@ -63,8 +81,8 @@ func Parse(path string, text []byte) (*Study, error) {
 	r := &reader{study: s, src: src}
 	r.read(tree)
 	if len(r.problems) > 0 {
-		r.problems.sort()
-		return nil, r.problems
+		r.problems.Sort()
+		return s, r.problems
 	}
 	return s, nil
 }

@@ -112,7 +112,8 @@ func (p Problems) Error() string {
 	return strings.Join(append(texts, fmt.Sprintf("%d %s, nothing was started.", len(p), noun)), "\n")
 }
 
-func (p Problems) sort() {
+// Sort orders problems by their places.
+func (p Problems) Sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column), strings.Compare(a.Key, b.Key))
 	})

@@ -391,6 +391,9 @@ func (r *reader) nearestBackend(name string) string {
 	if near := sdk.Nearest(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
+	if used := r.study.Backend; sdk.Nearest(name, []string{used}) != "" {
+		return fmt.Sprintf("the study's backend is %q; one of the two is misspelt", used)
+	}
 	if len(names) == 0 {
 		return "add it, even if it is empty"
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 // together checks keys that depend on one another, in every cell: a sweep may
@@ -106,12 +108,23 @@ func (r *reader) conflicts() {
 	}
 }
 
-// unconcerned refuses settings of backends that they can have no effect on.
+// unconcerned refuses settings of backends that they can have no effect on. If
+// the name of the backend is rather what is misspelt, that is told instead.
 func (r *reader) unconcerned() {
 	swept := r.study.backends()
+	blamed := map[string]bool{}
 	check := func(at, key string, backends []string) {
 		rest, ok := strings.CutPrefix(key, "backends.")
 		if name, _, _ := strings.Cut(rest, "."); ok && !slices.Contains(backends, name) {
+			for _, used := range backends {
+				if _, defined := r.study.Backends[used]; !defined && sdk.Nearest(used, []string{name}) != "" {
+					if !blamed[used] {
+						r.fail(r.namedAt(used), fmt.Sprintf("there is no [backends.%s]", used), fmt.Sprintf("did you mean %q?", name))
+					}
+					blamed[used] = true
+					return
+				}
+			}
 			r.fail(at, fmt.Sprintf("no cell here uses the backend %q", name), "remove it, or vary the backend")
 		}
 	}
@@ -130,6 +143,21 @@ func (r *reader) unconcerned() {
 			check("experiments."+e.Name+"."+setting.Key, setting.Key, []string{r.study.backendOf(e)})
 		}
 	}
+}
+
+// namedAt is the key that makes cells use a backend.
+func (r *reader) namedAt(backend string) string {
+	for _, axis := range r.study.Sweep.Axes {
+		if axis.Key == "backend" && slices.Contains(axis.Values, any(backend)) {
+			return "sweep.backend"
+		}
+	}
+	for _, e := range r.study.Experiments {
+		if backend != r.study.Backend && r.study.backendOf(e) == backend {
+			return "experiments." + e.Name + ".backend"
+		}
+	}
+	return "backend"
 }
 
 func asProblems(err error) Problems {

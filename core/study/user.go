@@ -98,7 +98,7 @@ func parseUser(path string, text []byte) (UserConfig, error) {
 		}
 	}
 	if len(problems) > 0 {
-		problems.sort()
+		problems.Sort()
 		return u, problems
 	}
 	return u, nil
