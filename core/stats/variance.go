@@ -1,6 +1,10 @@
 package stats
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
 
 // Components splits the spread of windows grouped by load (one-way random
 // effects, method of moments).
@@ -15,6 +19,12 @@ type Components struct {
 	// explain. BetweenRel is 0 where the moment estimate is negative.
 	WithinRel  float64 `json:"within_rel"`
 	BetweenRel float64 `json:"between_rel"`
+	// The 95 % bounds of both. Few loads say little of the spread between them: a
+	// lower bound of 0 means that none is proved.
+	WithinLoRel  float64 `json:"within_lo_rel"`
+	WithinHiRel  float64 `json:"within_hi_rel"`
+	BetweenLoRel float64 `json:"between_lo_rel"`
+	BetweenHiRel float64 `json:"between_hi_rel"`
 }
 
 // componentsOf needs two loads and more windows than loads; nil otherwise.
@@ -44,9 +54,47 @@ func componentsOf(loads [][]float64) *Components {
 	}
 	msb, msw := between/float64(k-1), within/float64(total-k)
 	n0 := (float64(total) - float64(squares)/float64(total)) / float64(k-1)
-	return &Components{
+	rel := func(variance float64) float64 { return math.Sqrt(math.Max(0, variance)) / math.Abs(grand) }
+	c := &Components{
 		Loads: k, Windows: total, WindowsPerLoad: n0,
-		WithinRel:  math.Sqrt(msw) / math.Abs(grand),
-		BetweenRel: math.Sqrt(math.Max(0, (msb-msw)/n0)) / math.Abs(grand),
+		WithinRel: rel(msw), BetweenRel: rel((msb - msw) / n0),
 	}
+	withinDF, betweenDF := float64(total-k), float64(k-1)
+	c.WithinLoRel, c.WithinHiRel = rel(msw*withinDF/chi2(0.975, withinDF)), rel(msw*withinDF/chi2(0.025, withinDF))
+	lo, hi := betweenBounds(msb, msw, betweenDF, withinDF)
+	c.BetweenLoRel, c.BetweenHiRel = rel(lo/n0), rel(hi/n0)
+	return c
+}
+
+// betweenBounds are 95 % bounds of n0 times a variance between groups, after
+// Williams (1962) and Tukey (1951): [MSB - MSW*F(p)] / (chi2(p)/df) at both tails.
+// They cover 95 % or a little more.
+func betweenBounds(msb, msw, betweenDF, withinDF float64) (lo, hi float64) {
+	f := distuv.F{D1: betweenDF, D2: withinDF}
+	at := func(p float64) float64 {
+		return (msb - msw*f.Quantile(p)) / (chi2(p, betweenDF) / betweenDF)
+	}
+	return at(0.975), at(0.025)
+}
+
+func chi2(p, df float64) float64 { return distuv.ChiSquared{K: df}.Quantile(p) }
+
+// HalfWidthRel is the half-width of the interval that so many loads of so many
+// windows would have, were the spreads just these: t times the standard error
+// √(between²/loads + within²/(loads·windows)). At least two loads and one window.
+func (c Components) HalfWidthRel(loads, windows int) float64 {
+	k, n := float64(max(2, loads)), float64(max(1, windows))
+	return tTwoSided(k-1) * math.Sqrt(c.BetweenRel*c.BetweenRel/k+c.WithinRel*c.WithinRel/(k*n))
+}
+
+// EfficientWindows is the number of windows per load that gives the narrowest
+// interval for the time: √(within²/between² · loadS/windowS), where loadS is what a
+// load takes besides its windows (Cochran, Sampling Techniques, two stages). 0
+// where no spread between loads was seen, so that windows are as good as loads.
+func (c Components) EfficientWindows(loadS, windowS float64) int {
+	if c.BetweenRel <= 0 || !(windowS > 0) || !(loadS >= 0) {
+		return 0
+	}
+	n := c.WithinRel / c.BetweenRel * math.Sqrt(loadS/windowS)
+	return int(max(1, min(math.Round(n), 1000)))
 }
