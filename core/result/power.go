@@ -16,10 +16,10 @@ import (
 // powerRow is one sample in power.parquet. value is in counts of the domain's
 // unit, as the sensor gave it.
 type powerRow struct {
-	Domain string `parquet:"domain,dict,zstd"`
-	MonoNs int64  `parquet:"mono_ns,delta,zstd"`
-	Value  int64  `parquet:"value,delta,zstd"`
-	Epoch  uint32 `parquet:"epoch,delta,zstd"`
+	Domain string `parquet:"domain,dict"`
+	MonoNs int64  `parquet:"mono_ns,delta"`
+	Value  int64  `parquet:"value,delta"`
+	Epoch  uint32 `parquet:"epoch,delta"`
 }
 
 // domainsKey is the file's note that holds the recordings, as JSON.

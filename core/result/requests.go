@@ -10,20 +10,20 @@ import (
 // requestRow is one request in requests.parquet. Stamps are CLOCK_MONOTONIC
 // nanoseconds; null where the request has none.
 type requestRow struct {
-	Run                string   `parquet:"run,dict,zstd"`
-	Request            uint32   `parquet:"request,delta,zstd"`
-	IntendedNs         int64    `parquet:"intended_ns,optional,delta,zstd"`
-	SentNs             int64    `parquet:"sent_ns,optional,delta,zstd"`
-	FirstNs            int64    `parquet:"first_ns,optional,delta,zstd"`
-	LastNs             int64    `parquet:"last_ns,optional,delta,zstd"`
-	PromptTokens       uint32   `parquet:"prompt_tokens,zstd"`
-	OutputTokens       uint32   `parquet:"output_tokens,zstd"`
-	CachedPromptTokens *uint32  `parquet:"cached_prompt_tokens,optional,zstd"`
-	OutputHash         *uint64  `parquet:"output_hash,optional,zstd"`
-	FinishReason       string   `parquet:"finish_reason,dict,zstd"`
-	Error              string   `parquet:"error,optional,zstd"`
-	ChunkNs            []int64  `parquet:"chunk_ns,list,zstd"`
-	ChunkTokens        []uint32 `parquet:"chunk_tokens,list,zstd"`
+	Run                string   `parquet:"run,dict"`
+	Request            uint32   `parquet:"request,delta"`
+	IntendedNs         int64    `parquet:"intended_ns,optional,delta"`
+	SentNs             int64    `parquet:"sent_ns,optional,delta"`
+	FirstNs            int64    `parquet:"first_ns,optional,delta"`
+	LastNs             int64    `parquet:"last_ns,optional,delta"`
+	PromptTokens       uint32   `parquet:"prompt_tokens"`
+	OutputTokens       uint32   `parquet:"output_tokens"`
+	CachedPromptTokens *uint32  `parquet:"cached_prompt_tokens,optional"`
+	OutputHash         *uint64  `parquet:"output_hash,optional"`
+	FinishReason       string   `parquet:"finish_reason,dict"`
+	Error              string   `parquet:"error,optional"`
+	ChunkNs            []int64  `parquet:"chunk_ns,list"`
+	ChunkTokens        []uint32 `parquet:"chunk_tokens,list"`
 }
 
 // Request is one row of requests.parquet: a completion and the Run that it

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // rowsPerGroup bounds what a writer holds in memory, whatever the length of
@@ -16,6 +17,10 @@ const rowsPerGroup = 128 << 10
 
 // rowsAtOnce are converted between forms at a time.
 const rowsAtOnce = 1024
+
+// codec compresses every column. The fastest level needs a fifth of the memory
+// of the usual one, which would be a large part of what llem takes in all.
+var codec = &zstd.Codec{Level: zstd.SpeedFastest}
 
 // series writes one Parquet file of rows T.
 type series[T any] struct {
@@ -32,7 +37,7 @@ func createSeries[T any](path string) (*series[T], error) {
 	if err != nil {
 		return nil, writeError(path, err)
 	}
-	w := parquet.NewGenericWriter[T](f, parquet.MaxRowsPerRowGroup(rowsPerGroup), parquet.CreatedBy("llem", "1", ""))
+	w := parquet.NewGenericWriter[T](f, parquet.Compression(codec), parquet.MaxRowsPerRowGroup(rowsPerGroup), parquet.CreatedBy("llem", "1", ""))
 	return &series[T]{path: path, file: f, writer: w, buffer: make([]T, 0, rowsAtOnce)}, nil
 }
 

@@ -12,10 +12,10 @@ import (
 
 // workRow is one request as it was prepared.
 type workRow struct {
-	Index           uint32   `parquet:"index,delta,zstd"`
-	Tokens          []uint32 `parquet:"tokens,list,zstd"`
-	MaxTokens       uint32   `parquet:"max_tokens,zstd"`
-	ArrivalOffsetNs int64    `parquet:"arrival_offset_ns,delta,zstd"`
+	Index           uint32   `parquet:"index,delta"`
+	Tokens          []uint32 `parquet:"tokens,list"`
+	MaxTokens       uint32   `parquet:"max_tokens"`
+	ArrivalOffsetNs int64    `parquet:"arrival_offset_ns,delta"`
 }
 
 // WriteWork keeps prepared requests as work/<hash>.parquet. hash names the
