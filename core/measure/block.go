@@ -128,18 +128,20 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 	record.FinishedUTC = time.Now().UTC().Format(time.RFC3339)
 	if err == nil {
 		record.Status = result.StatusOK
-		err := attempt.Publish(*record)
-		if errors.Is(err, result.ErrExists) {
+		switch err = attempt.Publish(*record); {
+		case err == nil:
+			return record, nil
+		case errors.Is(err, result.ErrExists):
 			// Another process was first; nothing is missing, and the study
 			// goes on.
 			record.Status = result.StatusFailed
 			record.Failure = &result.Failure{Phase: "write", Code: codeAlreadyThere, Message: err.Error()}
 			return record, nil
-		}
-		if err != nil {
+		case !errors.Is(err, result.ErrUnstorable):
 			return nil, err
 		}
-		return record, nil
+		// It is this record alone that no file can hold.
+		err = &phaseError{phase: "write", code: codeUnstorable, err: err}
 	}
 	record.Status, record.Ranked, record.Failure = result.StatusFailed, false, failure(err)
 	if t.backend != nil && len(record.Failure.StderrTail) == 0 {

@@ -21,6 +21,7 @@ const (
 	codeAllFailed     = "all_requests_failed"
 	codeInterrupted   = "interrupted"
 	codeAlreadyThere  = "already_published"
+	codeUnstorable    = "record_unstorable"
 )
 
 // phaseError says in which phase of a trial something went wrong.

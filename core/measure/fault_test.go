@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,6 +228,33 @@ func TestATrialThatIsThereAlready(t *testing.T) {
 	}
 	if f := finished[0].Failure; f == nil || f.Code != "already_published" || !strings.Contains(f.Message, "kept in") {
 		t.Errorf("the failure is %+v", f)
+	}
+}
+
+// A record that no file can hold costs its trial and no other: one that fails
+// anyway, and one that is whole.
+func TestARecordThatCannotBeStored(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil               func(*study.Cell)
+		phase, code, detail string
+	}{
+		"of a failed trial": {func(c *study.Cell) { c.Parameters["x"] = math.NaN() }, "load", "internal", "x: NaN"},
+		"of a whole trial": {func(c *study.Cell) { c.Axes = []study.Axis{{Key: "x", Value: math.Inf(1)}} },
+			"write", "record_unstorable", "cell.axes.x: +Inf is no usable number; its series are kept in "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "", "")
+			c.spoil(&r.options.Cells[0])
+			out, ok, failed, err := r.run(t.Context())
+			if err != nil || out != (Outcome{Done: 1, Failed: 1}) || len(failed) != 1 {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			f := failed[0].Failure
+			if ok[0].Cell.ID != "b" || f.Phase != c.phase || f.Code != c.code || !strings.Contains(f.Message, c.detail) {
+				t.Errorf("%s: the failure is %+v", ok[0].Cell.ID, f)
+			}
+			wantCode(t, failed[0], "record_incomplete/warning")
+		})
 	}
 }
 

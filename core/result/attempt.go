@@ -70,12 +70,20 @@ func (a *Attempt) Path() string { return a.path }
 // not block the plugin: what was lost is a warning of the trial.
 func (a *Attempt) Log() io.Writer { return a.log }
 
+// ErrUnstorable: a trial's record holds something that its file cannot, such as
+// a number that is none.
+var ErrUnstorable = errors.New("cannot be stored")
+
 // Publish stores a successful trial and moves the attempt into runs/ by one
 // rename. If a trial of the same cell and block is there already, that one
-// stays, the attempt is kept in attempts/, and the error is ErrExists.
+// stays, the attempt is kept in attempts/, and the error is ErrExists. After
+// ErrUnstorable nothing was done, and the attempt still has to end by Fail.
 func (a *Attempt) Publish(t Trial) error {
 	if t.Status != StatusOK {
 		return fmt.Errorf("publish trial %s: its status is %q; only a trial that is ok belongs in %s/", runName(a.cell, a.block), t.Status, runsDir)
+	}
+	if _, err := encodeTrial(t); err != nil {
+		return fmt.Errorf("publish trial %s: its record %w: %w; its series are kept in %s", runName(a.cell, a.block), ErrUnstorable, err, a.path)
 	}
 	if err := a.finish(t); err != nil {
 		return err
@@ -91,7 +99,8 @@ func (a *Attempt) Publish(t Trial) error {
 	return errors.Join(syncDir(runs), syncDir(filepath.Dir(a.path)))
 }
 
-// Fail stores a failed trial in place: runs/ holds only what succeeded.
+// Fail stores a failed trial in place: runs/ holds only what succeeded. Of a
+// record that cannot be stored it keeps what the trial is and why it failed.
 func (a *Attempt) Fail(t Trial) error {
 	if t.Status != StatusFailed || t.Failure == nil {
 		return fmt.Errorf("store failed trial %s: its status is %q and it must say why it failed", runName(a.cell, a.block), t.Status)
@@ -131,6 +140,12 @@ func (a *Attempt) finish(t Trial) error {
 		warn("log_incomplete", "the trial's log is not complete: "+err.Error())
 	}
 	text, err := encodeTrial(t)
+	if err != nil && t.Status == StatusFailed {
+		bare := t.bare()
+		warn("record_incomplete", "only what the trial is and why it failed is stored: "+err.Error())
+		bare.Warnings = t.Warnings
+		text, err = encodeTrial(bare)
+	}
 	if err != nil {
 		return fmt.Errorf("encode trial %s: %w", runName(a.cell, a.block), err)
 	}
@@ -138,6 +153,18 @@ func (a *Attempt) finish(t Trial) error {
 		return err
 	}
 	return syncDir(a.path)
+}
+
+// bare is a failed trial without any part that may hold numbers.
+func (t Trial) bare() Trial {
+	return Trial{
+		Study: t.Study, Block: t.Block, Position: t.Position, Status: t.Status, Failure: t.Failure,
+		Cell: Cell{
+			ID: t.Cell.ID, Label: t.Cell.Label, Instance: t.Cell.Instance, Definition: t.Cell.Definition, Loop: t.Cell.Loop, Grouped: t.Cell.Grouped,
+		},
+		Host: t.Host, BootID: t.BootID, StartedUTC: t.StartedUTC, FinishedUTC: t.FinishedUTC, CoreVersion: t.CoreVersion, Plugin: t.Plugin,
+		Sources: []Source{}, Boundary: t.Boundary, Headline: []string{}, Windows: []Window{},
+	}
 }
 
 func (a *Attempt) endedError() error {

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 
-	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -27,7 +25,7 @@ func encodeTrial(t Trial) ([]byte, error) {
 	}
 	if t.Load != nil {
 		load := *t.Load
-		if load.Report.Resolved, err = exactTable("load.report.Resolved", load.Report.Resolved); err != nil {
+		if load.Report.Resolved, err = exactTable("load.report.Resolved", finiteTable(load.Report.Resolved, &t)); err != nil {
 			return nil, err
 		}
 		t.Load = &load
@@ -75,43 +73,6 @@ func exact(v any) any {
 	}
 	return v
 }
-
-// finiteRun drops the engine's own metrics that are no numbers, by name: JSON
-// cannot hold them, and they must not cost the trial.
-func finiteRun(r *Run, t *Trial) *Run {
-	if r == nil {
-		return nil
-	}
-	out := *r
-	out.Before, out.After = finiteCounters(r.Before, t), finiteCounters(r.After, t)
-	return &out
-}
-
-func finiteCounters(c *sdk.Counters, t *Trial) *sdk.Counters {
-	if c == nil {
-		return nil
-	}
-	out := *c
-	lost := func(name string, value float64) {
-		t.Warnings = append(t.Warnings[:len(t.Warnings):len(t.Warnings)], energy.Warning{Code: "metric_not_finite", Severity: energy.SeverityInfo,
-			Message: fmt.Sprintf("the engine reported %v for %s; it was left out", value, name)})
-	}
-	if out.RunningMean != nil && notFinite(*out.RunningMean) {
-		lost("running_mean", *out.RunningMean)
-		out.RunningMean = nil
-	}
-	out.Named = nil
-	for _, m := range c.Named {
-		if notFinite(m.Value) {
-			lost(m.Name, m.Value)
-			continue
-		}
-		out.Named = append(out.Named, m)
-	}
-	return &out
-}
-
-func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 // decodeTrial reads the text of trial.json, of this schema version or, by
 // migrations, an older one.

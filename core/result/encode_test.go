@@ -141,31 +141,6 @@ func utf8Only(s string) bool {
 	return strings.ToValidUTF8(s, "") == s && !strings.ContainsRune(s, '\uFFFD')
 }
 
-func TestEngineMetricsThatAreNoNumbersDoNotCostTheTrial(t *testing.T) {
-	run := &Run{Before: &sdk.Counters{RunningMean: ptr(math.NaN()), Named: []sdk.NamedMetric{{Name: "bad", Value: math.Inf(1)}, {Name: "good", Value: 1}}}}
-	text, err := encodeTrial(Trial{Run: run})
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := decodeTrial(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := back.Run.Before; c.RunningMean != nil || len(c.Named) != 1 || c.Named[0].Name != "good" {
-		t.Errorf("read %+v", c)
-	}
-	if len(back.Warnings) != 2 || back.Warnings[1].Code != "metric_not_finite" || !strings.Contains(back.Warnings[1].Message, "+Inf for bad") {
-		t.Errorf("warnings %+v", back.Warnings)
-	}
-	if !math.IsNaN(*run.Before.RunningMean) {
-		t.Error("the caller's record was changed")
-	}
-	// A number of our own that is none is a fault, and is refused by name.
-	if _, err := encodeTrial(Trial{IdlePowerW: map[string]float64{"x": math.NaN()}}); err == nil || !strings.Contains(err.Error(), "NaN") {
-		t.Errorf("a NaN of the core: %v", err)
-	}
-}
-
 func FuzzDecodeTrial(f *testing.F) {
 	golden, err := os.ReadFile("testdata/v1/trial.json")
 	if err != nil {
