@@ -28,7 +28,7 @@ func (f field[T]) assign(target *T, value any) error {
 	case *int:
 		n, ok := value.(int64)
 		if !ok {
-			return wrongType("an integer", value)
+			return noInteger(value)
 		}
 		if err := f.inside(float64(n)); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (f field[T]) assign(target *T, value any) error {
 	case *int64:
 		n, ok := value.(int64)
 		if !ok {
-			return wrongType("an integer", value)
+			return noInteger(value)
 		}
 		*at = n
 	case *float64:
@@ -108,6 +108,15 @@ func wrongType(want string, value any) error {
 	return fmt.Errorf("expected %s, found %s", want, describe(value))
 }
 
+// noInteger is wrongType that says how to write a decimal number that is whole.
+func noInteger(value any) error {
+	err := wrongType("an integer", value)
+	if x, ok := value.(float64); ok && x == math.Trunc(x) && math.Abs(x) < 1<<53 {
+		err = fmt.Errorf("%w; write %.0f", err, x)
+	}
+	return err
+}
+
 func oneOf(text string, enum []string) error {
 	message := fmt.Sprintf("%q: expected one of %s", shorten(text), strings.Join(enum, ", "))
 	if near := sdk.Nearest(text, enum); near != "" {
@@ -135,6 +144,10 @@ func describe(value any) string {
 	case int64:
 		return fmt.Sprintf("the integer %d", x)
 	case float64:
+		// Without its point a whole number would look like the integer that it is not.
+		if text := fmt.Sprint(x); x == math.Trunc(x) && !strings.ContainsAny(text, "eI") {
+			return "the decimal number " + text + ".0"
+		}
 		return fmt.Sprintf("the number %v", x)
 	case []any:
 		return "a list"

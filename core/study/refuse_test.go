@@ -28,6 +28,9 @@ func TestRefused(t *testing.T) {
 		{"energy = \"auto\"\n" + head, "1:1: energy: expected a list of strings, found the string \"auto\""},
 		{head + "[workload]\nrequests = { a = 1 }", "6:1: workload.requests: expected an integer, found a table"},
 		{head + "[workload]\nseed = 1.5", "6:1: workload.seed: expected an integer, found the number 1.5"},
+		{head + "[workload]\nrequests = 8.0", "6:1: workload.requests: expected an integer, found the decimal number 8.0; write 8\n"},
+		{head + "[sweep]\nworkload.seed = [1, -2.0]", "6:10: sweep.workload.seed: expected an integer, found the decimal number -2.0; write -2\n"},
+		{head + "[workload]\nrequests = 1e300", "6:1: workload.requests: expected an integer, found the number 1e+300\n"},
 		{head + "[protocol]\nidle_s = true", "6:1: protocol.idle_s: expected a number, found the boolean true"},
 		{head + "[protocol]\nidle_s = 86401", "6:1: protocol.idle_s: 86401: expected at most 86400"},
 		{head + "[workload.more]\nx = 1", "5:11: workload.more: unknown key"},
@@ -43,7 +46,7 @@ func TestRefused(t *testing.T) {
 			continue
 		}
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		first = strings.TrimPrefix(strings.TrimPrefix(first, "x.toml:"), " ")
+		first = strings.TrimPrefix(strings.TrimPrefix(first, "x.toml:"), " ") + "\n"
 		if !strings.HasPrefix(first, test.want) {
 			t.Errorf("got\n%s\nwant the first line to begin with\n%s\nfor:\n%s", err, test.want, test.text)
 		}

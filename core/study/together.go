@@ -55,32 +55,6 @@ func (r *reader) troubled(table string) bool {
 	})
 }
 
-// loadKeys checks that the load's keys fit its mode.
-func (r *reader) loadKeys(cell *Cell, say func(Problem)) {
-	l := cell.Load
-	needs := map[string][]string{
-		"closed": {"concurrency"}, "constant": {"rate"}, "poisson": {"rate"}, "gamma": {"rate", "burstiness"},
-	}[l.Mode]
-	for _, one := range []struct {
-		key string
-		set bool
-	}{{"concurrency", l.Concurrency != 0}, {"rate", l.Rate != 0}, {"burstiness", l.Burstiness != 0}} {
-		needed := slices.Contains(needs, one.key)
-		switch {
-		case needed && !one.set:
-			// Nothing is at the key itself: the mode is what asks for it.
-			p := r.study.ProblemIn(cell, "load.mode", fmt.Sprintf("it is missing and mode %q needs it", l.Mode), "add it")
-			p.Key = "load." + one.key
-			say(p)
-		case one.set && !needed:
-			say(r.study.ProblemIn(cell, "load."+one.key, fmt.Sprintf("mode %q does not use it", l.Mode), "remove it"))
-		}
-	}
-	if l.Mode != "batch" && l.Mode != "closed" {
-		say(r.study.ProblemIn(cell, "load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), `write "batch" or "closed"`))
-	}
-}
-
 // conflicts refuses a key that two axes or groups set: one of them would win
 // and the other be ignored.
 func (r *reader) conflicts() {
