@@ -1,0 +1,51 @@
+package energy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A recording with every kind of trouble is the same after Restore.
+func TestRestore(t *testing.T) {
+	d := joules()
+	b, err := NewBuilder(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range []Batch{
+		{Sequence: 0, StampsNs: []int64{-1, 1e9, 2e9, 2e9, 15e8}, Values: []int64{0, 10, 20, 20, 20}, CompleteUntilNs: 2e9},
+		{Sequence: 2, StampsNs: []int64{3e9}, Values: []int64{30}, CompleteUntilNs: 3e9},
+		{Sequence: 2, StampsNs: []int64{3e9}, Values: []int64{31}},
+		{Sequence: 3, Dropped: 4, Epoch: 1, StampsNs: []int64{5e9, 6e9}, Values: []int64{50}, CompleteUntilNs: 1e9},
+		{Sequence: 4, Epoch: 0, StampsNs: []int64{7e9}, Values: []int64{70}, CompleteUntilNs: 9e9},
+	} {
+		b.Append(batch)
+	}
+	want := b.Snapshot()
+	if len(want.Problems()) != 10 {
+		t.Errorf("%d kinds of trouble were made: %v", len(want.Problems()), want.Problems())
+	}
+	got, err := Restore(Stored{want.Domain, want.CompleteUntilNs, want.Dropped, want.Samples(), want.Gaps(), want.Problems()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Trace{}, problem{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRestoreRefusesWhatNoTraceCouldBe(t *testing.T) {
+	for want, s := range map[string]Stored{
+		"has no id":                       {},
+		"sample 1, stamped 5 ns, is out":  {Domain: joules(), Samples: []Sample{{MonoNs: 5}, {MonoNs: 5}}},
+		"sample 0, stamped -1 ns, is out": {Domain: joules(), Samples: []Sample{{MonoNs: -1}}},
+		"the gap at 4 ns is out of order": {Domain: joules(), Gaps: []Gap{{FromNs: 1, ToNs: 5}, {FromNs: 4, ToNs: 6}}},
+		"the gap at 7 ns is out of order": {Domain: joules(), Gaps: []Gap{{FromNs: 7, ToNs: 7}}},
+	} {
+		if _, err := Restore(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
