@@ -2,6 +2,8 @@ package energy
 
 import (
 	"fmt"
+	"slices"
+	"sort"
 	"sync"
 )
 
@@ -119,6 +121,24 @@ func (b *Builder) add(s Sample) {
 		b.lossPending, b.lost = false, 0
 	}
 	b.samples = append(b.samples, s)
+}
+
+// TrimBefore forgets samples, gaps and problems from before ns, but for the last
+// sample before it, so that a window from ns on finds its neighbour. Snapshots
+// stay whole. Without a declared update period the period comes from what is
+// left.
+func (b *Builder) TrimBefore(ns int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := sort.Search(len(b.samples), func(i int) bool { return b.samples[i].MonoNs > ns }) - 1
+	if first > 0 { // a copy, since a slice of it would hold the whole array
+		b.samples = slices.Clone(b.samples[first:])
+	}
+	old := sort.Search(len(b.gaps), func(i int) bool { return b.gaps[i].ToNs > ns })
+	if old > 0 {
+		b.gaps = slices.Clone(b.gaps[old:])
+	}
+	b.problems = slices.DeleteFunc(b.problems, func(p problem) bool { return p.lastNs < ns })
 }
 
 // Snapshot returns the recording so far. It copies no samples: the builder only

@@ -162,3 +162,49 @@ func TestMissingBatchLeavesAGap(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// What is trimmed away is not missed by a window after it, nor by a snapshot
+// from before.
+func TestTrimBefore(t *testing.T) {
+	for _, d := range []Domain{watts(ReadingInstant), joules()} {
+		b, err := NewBuilder(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint64(1000) {
+			batch := Batch{Sequence: i, StampsNs: []int64{int64(i) * 100e6}, Values: []int64{int64(i) * 1000}, CompleteUntilNs: int64(i) * 100e6}
+			if i == 300 || i == 900 {
+				batch.Dropped = 2
+			}
+			b.Append(batch)
+		}
+		before := b.Snapshot()
+		b.TrimBefore(50_050e6)
+		after := b.Snapshot()
+		if s := after.Samples(); len(s) != 500 || s[0].MonoNs != 50e9 || len(before.Samples()) != 1000 {
+			t.Errorf("%d samples from %d, %d before", len(s), s[0].MonoNs, len(before.Samples()))
+		}
+		if d := cmp.Diff([]Gap{{FromNs: 899 * 100e6, ToNs: 90e9, Lost: 2}}, after.Gaps()); d != "" {
+			t.Error(d)
+		}
+		for _, span := range [][2]int64{{50_050e6, 60e9}, {89e9, 95e9}} {
+			want, err := before.Window(span[0], span[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := after.Window(span[0], span[1])
+			if d := cmp.Diff(want, got); d != "" || err != nil {
+				t.Errorf("%v: %s, %v", span, d, err)
+			}
+		}
+		b.Append(Batch{Sequence: 1000, StampsNs: []int64{100e9}, Values: []int64{1e6}})
+		b.TrimBefore(0)
+		b.TrimBefore(200e9)
+		if s := b.Snapshot().Samples(); len(s) != 1 || s[0].MonoNs != 100e9 || len(b.Snapshot().Warnings()) != 0 {
+			t.Errorf("%v, %v", s, b.Snapshot().Warnings())
+		}
+		if len(before.Samples()) != 1000 || before.Samples()[999].Value != 999_000 {
+			t.Error("a snapshot has changed")
+		}
+	}
+}

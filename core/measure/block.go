@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +21,14 @@ type place struct {
 }
 
 // block runs the trials of one block under one recording of the energy
-// sources. A source that died is started again before the next trial: only the
-// trial that it failed in is lost.
+// sources. A source that died or stands still is started again before the next
+// trial: only the trial that it failed in is lost.
 func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.Progress(Progress{Trial: s.trials - out.NotRun + 1, Trials: s.trials, Block: b.Index, Phase: PhaseSources})
-	recorder, err := openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU)
+	recorder, err := s.openSources(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,12 +45,13 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 		at := place{block: b.Index, position: position}
 		if broken := recorder.broken(); len(broken) > 0 {
 			recorder.close(ctx)
-			if recorder, err = openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU); err != nil {
-				return fmt.Errorf("start energy source %s again, which had stopped: %w", strings.Join(broken, ", "), err)
+			if recorder, err = s.openSources(ctx); err != nil {
+				return fmt.Errorf("start energy source %s again, which had stopped or stood still: %w", strings.Join(broken, ", "), err)
 			}
 			at.notes = append(at.notes, energy.Warning{Code: "source_restarted", Severity: energy.SeverityInfo,
-				Message: fmt.Sprintf("energy source %s had stopped and was started again before this trial", strings.Join(broken, ", "))})
+				Message: fmt.Sprintf("energy source %s had stopped or stood still and was started again before this trial", strings.Join(broken, ", "))})
 		}
+		recorder.trim(sdk.MonoNow())
 		index := s.cells[id]
 		out.NotRun--
 		now := Progress{Trial: s.trials - out.NotRun, Trials: s.trials, Block: b.Index, Label: s.Cells[index].Label}
@@ -81,16 +81,13 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 	return nil
 }
 
-// broken lists the sources whose streams have ended early.
-func (r *recorder) broken() []string {
-	var names []string
-	for _, s := range r.sources {
-		if r.failure(s.Name) != nil {
-			names = append(names, s.Name)
-		}
+// openSources opens the study's sources.
+func (s *session) openSources(ctx context.Context) (*recorder, error) {
+	r, err := openSources(ctx, s.Opener, s.Study.Energy, s.usesGPU)
+	if err == nil {
+		r.standstill = s.waits.standstill
 	}
-	slices.Sort(names)
-	return names
+	return r, err
 }
 
 // trial runs and stores one trial. An error means that the study cannot go on:

@@ -8,36 +8,60 @@ import (
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// A source that dies loses the trial that it died in; it is started again
-// before the next.
-func TestASourceThatDies(t *testing.T) {
-	r := newRig(t, "", "")
-	r.study.Energy = []string{"process"}
-	r.onPhase = func(p Progress) {
-		var err error
-		switch {
-		case p.Trial == 1 && p.Phase == PhaseMeasure:
-			err = os.WriteFile(r.die, nil, 0o600)
-		case p.Trial == 1 && p.Phase == PhaseDone:
-			err = os.Remove(r.die)
-		}
-		if err != nil {
-			t.Error(err)
-		}
+// A source that dies, floods or stands still loses the trial that it does so
+// in; it is started again before the next. The waits of a minute for its
+// watermark do not happen.
+func TestASourceThatBreaks(t *testing.T) {
+	for _, c := range []struct {
+		fault, message, code string
+		from                 Phase
+	}{
+		{"exit", "exit code 5): sensor bus error", "source_stopped", PhaseMeasure},
+		{"flood", `source_flood: domain "package-0" declares an update period of 5 ms and sends more than 20000 samples a second`, "source_flood", PhaseMeasure},
+		{"stuck", "the source is complete until", "source_stuck", PhaseIdle},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			r := newRig(t, "", "").each(func(c *study.Cell) { c.Protocol.IdleS = 0.05 })
+			r.study.Energy = []string{"process"}
+			r.options.waits.watermark, r.options.waits.standstill = time.Minute, time.Second
+			r.onPhase = func(p Progress) {
+				var err error
+				switch {
+				case p.Trial == 1 && p.Phase == c.from:
+					err = os.WriteFile(r.fault, []byte(c.fault), 0o600)
+				case p.Trial == 1 && p.Phase == PhaseDone:
+					err = os.Remove(r.fault)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			began := time.Now()
+			out, ok, failed, err := r.run(t.Context())
+			if err != nil || out != (Outcome{Done: 1, Failed: 1}) {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("it took %v", took)
+			}
+			f := failed[0].Failure
+			for _, words := range strings.Split(c.message, ": ") {
+				if f.Phase != "window" || f.Code != "no_energy" || !strings.Contains(f.Message, words) {
+					t.Errorf("the failure is %+v, want %q", f, words)
+				}
+			}
+			wantCode(t, failed[0], c.code+"/warning")
+			wantCode(t, ok[0], "source_restarted/info")
+			if strings.Contains(codes(ok[0]), c.code) {
+				t.Errorf("the next trial has %s", codes(ok[0]))
+			}
+			near(t, "power", *ok[0].Windows[0].MeanPowerW, 100, 1e-6)
+		})
 	}
-	out, ok, failed, err := r.run(t.Context())
-	if err != nil || out != (Outcome{Done: 1, Failed: 1}) {
-		t.Fatalf("%+v, %v", out, err)
-	}
-	f := failed[0].Failure
-	if f.Phase != "window" || f.Code != "no_energy" || !strings.Contains(f.Message, "source process stopped") || !strings.Contains(f.Message, "exit code 5") || !strings.Contains(f.Message, "sensor bus error") {
-		t.Errorf("the failure is %+v", f)
-	}
-	wantCode(t, ok[0], "source_restarted/info")
-	near(t, "power", *ok[0].Windows[0].MeanPowerW, 100, 1e-6)
 }
 
 // inWindow tells whether a stamp lies in the middle of the window of a rig

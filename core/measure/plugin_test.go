@@ -207,8 +207,9 @@ type meter struct {
 	change func(*sdk.SampleBatch) bool
 	// domain may change the description.
 	domain func(*sdk.Domain)
-	// dies tells that the process must exit; nil = never.
-	dies func() bool
+	// fault is how the stream goes wrong from now on: "exit", "flood" or
+	// "stuck"; nil or "" = not at all.
+	fault func() string
 }
 
 func (m *meter) Describe() sdk.Description {
@@ -233,7 +234,11 @@ func (m *meter) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) er
 		if !sleepUntil(ctx, now) {
 			return nil
 		}
-		if m.dies != nil && m.dies() {
+		fault := ""
+		if m.fault != nil {
+			fault = m.fault()
+		}
+		if fault == "exit" {
 			fmt.Fprintln(os.Stderr, "sensor bus error")
 			os.Exit(5)
 		}
@@ -243,6 +248,14 @@ func (m *meter) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) er
 		}
 		batch := sdk.SampleBatch{
 			DomainID: "package-0", Sequence: sequence, CompleteUntilNs: now, MonoNs: []int64{now}, Values: []int64{int64(watts * 1000)},
+		}
+		switch fault {
+		case "flood": // a sample every microsecond
+			for ns := now - int64(meterPeriod) + 1000; ns < now; ns += 1000 {
+				batch.MonoNs, batch.Values = append(batch.MonoNs, ns), append(batch.Values, 1)
+			}
+		case "stuck":
+			batch.CompleteUntilNs = 1
 		}
 		if m.change != nil && !m.change(&batch) {
 			sequence--

@@ -32,8 +32,11 @@ func TestMain(m *testing.M) {
 		serve.Backend(&engine{})
 		return
 	case "meter":
-		die := os.Getenv("TEST_DIE")
-		serve.EnergySource(&meter{dies: func() bool { _, err := os.Stat(die); return err == nil }})
+		serve.EnergySource(&meter{fault: func() string {
+			// Without the file there is no fault.
+			text, _ := os.ReadFile(os.Getenv("TEST_FAULT"))
+			return string(text)
+		}})
 		return
 	case "exit":
 		fmt.Fprintln(os.Stderr, "no module named torch")
@@ -57,7 +60,7 @@ type rig struct {
 	meter *meter
 	role  string // of the backend
 	mark  string
-	die   string // the process source ends while this file exists
+	fault string // file that names the fault of the process source, if it exists
 
 	began    atomic.Int64 // stamp at which the newest measured Run was asked for
 	onPhase  func(Progress)
@@ -76,7 +79,7 @@ func newRig(t *testing.T, faults ...string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, meter: &meter{}, role: "backend", mark: t.TempDir(), study: &study.Study{Name: "test", Energy: []string{"inside"}}}
-	r.die = filepath.Join(r.mark, "die")
+	r.fault = filepath.Join(r.mark, "fault")
 	block := plan.Block{}
 	for i, fault := range faults {
 		c := study.Cell{
@@ -185,7 +188,7 @@ func (r *rig) start(ctx context.Context, role string, log io.Writer) (*host.Plug
 	if err != nil {
 		return nil, err
 	}
-	return host.Start(ctx, host.Command{Path: path, Env: []string{"TEST_ROLE=" + role, "TEST_MARK=" + r.mark, "TEST_DIE=" + r.die}}, host.Options{LogWriter: log})
+	return host.Start(ctx, host.Command{Path: path, Env: []string{"TEST_ROLE=" + role, "TEST_MARK=" + r.mark, "TEST_FAULT=" + r.fault}}, host.Options{LogWriter: log})
 }
 
 // Source opens "inside", in this process, or "process".

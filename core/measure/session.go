@@ -53,6 +53,8 @@ type waits struct {
 	unload    time.Duration // of an engine, before it is killed
 	watermark time.Duration // for the sensors to deliver what lies behind a stamp
 	heartbeat time.Duration // period of a Run's heartbeats
+	// of a watermark without progress, before its source counts as stuck
+	standstill time.Duration
 }
 
 // withDefaults fills in the usual bounds.
@@ -65,6 +67,9 @@ func (w waits) withDefaults() waits {
 	}
 	if w.heartbeat == 0 {
 		w.heartbeat = time.Second
+	}
+	if w.standstill == 0 {
+		w.standstill = standstillLimit
 	}
 	return w
 }

@@ -53,15 +53,18 @@ type recorder struct {
 	cancel  context.CancelFunc
 	streams sync.WaitGroup
 
+	// standstill bounds the time without progress of a watermark; 0 = the usual.
+	standstill time.Duration
+
 	mu     sync.Mutex
 	failed map[string]error // by source name, once its stream has ended early
 }
 
 type openSource struct {
 	Source
-	why      string
-	domains  []energy.Domain
-	builders map[string]*energy.Builder // by the source's own domain id
+	why     string
+	domains []energy.Domain
+	feeds   map[string]*feed // by the source's own domain id
 }
 
 // openSources starts and opens the named sources and begins to record. "auto"
@@ -89,6 +92,9 @@ func openSources(ctx context.Context, opener Opener, names []string, usesGPU boo
 	r.cancel = cancel
 	for i := range r.sources {
 		source := &r.sources[i]
+		for _, f := range source.feeds {
+			f.mark.begin(sdk.MonoNow())
+		}
 		r.streams.Go(func() { r.record(streamCtx, source) })
 	}
 	return r, nil
@@ -145,7 +151,7 @@ func (r *recorder) open(ctx context.Context, opener Opener, name, why string) er
 	if err != nil {
 		return fmt.Errorf("energy source %s: %w", name, err)
 	}
-	opened := openSource{Source: source, why: why, builders: map[string]*energy.Builder{}}
+	opened := openSource{Source: source, why: why, feeds: map[string]*feed{}}
 	abandon := func(err error) error {
 		if source.Kill != nil {
 			source.Kill()
@@ -168,10 +174,10 @@ func (r *recorder) open(ctx context.Context, opener Opener, name, why string) er
 		if err != nil {
 			return abandon(err)
 		}
-		if opened.builders[d.ID] != nil {
+		if opened.feeds[d.ID] != nil {
 			return abandon(fmt.Errorf("two domains are called %q", d.ID))
 		}
-		opened.builders[d.ID] = builder
+		opened.feeds[d.ID] = &feed{domain: domain, builder: builder, flood: newFloodGauge(domain.UpdateNs)}
 		opened.domains = append(opened.domains, domain)
 	}
 	r.sources = append(r.sources, opened)
@@ -208,57 +214,6 @@ func energyDomain(source string, d sdk.Domain) (energy.Domain, error) {
 	return domain, nil
 }
 
-// record appends a source's batches until the stream ends.
-func (r *recorder) record(ctx context.Context, source *openSource) {
-	err := source.Sensor.Stream(ctx, func(batch sdk.SampleBatch) error {
-		builder := source.builders[batch.DomainID]
-		if builder == nil {
-			return fmt.Errorf("samples of an unknown domain %q", batch.DomainID)
-		}
-		if err := fromTheFuture(batch, sdk.MonoNow()); err != nil {
-			return err
-		}
-		builder.Append(energy.Batch{
-			Sequence: batch.Sequence, Epoch: batch.Epoch, Dropped: batch.Dropped,
-			CompleteUntilNs: batch.CompleteUntilNs, StampsNs: batch.MonoNs, Values: batch.Values,
-		})
-		return nil
-	})
-	if ctx.Err() != nil {
-		return
-	}
-	if err == nil {
-		err = errors.New("its stream ended although nobody closed it")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failed[source.Name] = err
-}
-
-// mostAhead is how far a stamp may lie ahead of this process's clock: stamps
-// that are mapped from another clock are off by less.
-const mostAhead = int64(time.Second)
-
-// fromTheFuture refuses a batch with an impossible stamp. One such sample would
-// make every later one look late, and span windows with energy of no time.
-func fromTheFuture(batch sdk.SampleBatch, nowNs int64) error {
-	latest := batch.CompleteUntilNs
-	for _, ns := range batch.MonoNs {
-		latest = max(latest, ns)
-	}
-	if ahead := latest - nowNs; ahead > mostAhead {
-		return fmt.Errorf("a stamp of domain %q lies %.1f s in the future; its source does not use CLOCK_MONOTONIC, or is damaged", batch.DomainID, float64(ahead)/1e9)
-	}
-	return nil
-}
-
-// failure returns why a source stopped delivering, or nil.
-func (r *recorder) failure(source string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failed[source]
-}
-
 // domains lists all domains of all sources.
 func (r *recorder) domains() []energy.Domain {
 	var all []energy.Domain
@@ -266,60 +221,6 @@ func (r *recorder) domains() []energy.Domain {
 		all = append(all, s.domains...)
 	}
 	return all
-}
-
-// traces returns the recordings so far, by domain id.
-func (r *recorder) traces() map[string]*energy.Trace {
-	traces := map[string]*energy.Trace{}
-	for _, s := range r.sources {
-		for _, builder := range s.builders {
-			trace := builder.Snapshot()
-			traces[trace.Domain.ID] = trace
-		}
-	}
-	return traces
-}
-
-// watermarkPoll is how often the watermarks are looked at, after a Run.
-const watermarkPoll = 20 * time.Millisecond
-
-// waitUntil waits until every domain is complete until untilNs, at most limit;
-// a source whose stream has ended is not waited for. It returns the recordings
-// as they are then: a window that is not covered says so itself.
-func (r *recorder) waitUntil(ctx context.Context, untilNs int64, limit time.Duration) map[string]*energy.Trace {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(watermarkPoll)
-	defer tick.Stop()
-	for {
-		traces := r.traces()
-		if r.complete(traces, untilNs) {
-			return traces
-		}
-		select {
-		case <-ctx.Done():
-			return traces
-		case <-deadline.C:
-			return traces
-		case <-tick.C:
-		}
-	}
-}
-
-func (r *recorder) complete(traces map[string]*energy.Trace, untilNs int64) bool {
-	for _, trace := range traces {
-		if r.failure(trace.Domain.Source) != nil {
-			continue
-		}
-		need := trace.Domain.NeededUntilNs(untilNs)
-		if trace.Domain.UpdateNs == 0 {
-			need += 2 * trace.PeriodNs()
-		}
-		if trace.CompleteUntilNs < need {
-			return false
-		}
-	}
-	return true
 }
 
 // describe lists the sources for a trial's record.
@@ -331,13 +232,25 @@ func (r *recorder) describe() []result.Source {
 	return list
 }
 
-// closeLimit bounds the closing of one source.
+// closeLimit bounds the closing of one source, and the wait for all streams.
 const closeLimit = 5 * time.Second
 
-// close ends the streams and the processes behind them.
+// close ends the streams and the processes behind them. A stream whose sensor
+// hangs in its driver is left behind: nobody reads what it still delivers.
 func (r *recorder) close(ctx context.Context) {
 	if r.cancel != nil {
 		r.cancel()
+	}
+	ended := make(chan struct{})
+	go func() {
+		r.streams.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
 	}
 	for _, s := range r.sources {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
@@ -349,5 +262,4 @@ func (r *recorder) close(ctx context.Context) {
 			s.Kill()
 		}
 	}
-	r.streams.Wait()
 }

@@ -22,6 +22,7 @@ type drawnSensor struct {
 	estimated bool
 	refusal   error
 	open      bool
+	hang      chan struct{} // the stream ends with this alone, if set
 }
 
 func (d *drawer) Backend(context.Context, study.Cell, io.Writer) (*host.Plugin, result.Plugin, error) {
@@ -48,6 +49,9 @@ func (s *drawnSensor) Open(context.Context, sdk.OpenRequest) ([]sdk.Domain, erro
 
 func (s *drawnSensor) Stream(ctx context.Context, _ func(sdk.SampleBatch) error) error {
 	<-ctx.Done()
+	if s.hang != nil {
+		<-s.hang
+	}
 	return nil
 }
 

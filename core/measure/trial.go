@@ -34,6 +34,7 @@ type trial struct {
 // not it returns an error.
 func (t *trial) run(ctx context.Context) (err error) {
 	defer func() { t.release(ctx, err) }()
+	defer func() { t.record.Warnings = append(t.record.Warnings, t.recorder.doubts()...) }()
 	if err := t.load(ctx); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ const (
 	PluginLied sdk.Code = "plugin_lied"
 	// HeartbeatLost: the process lives and does not answer.
 	HeartbeatLost sdk.Code = "heartbeat_lost"
+	// SourceFlood: an energy source sends more than its sensor can know.
+	SourceFlood sdk.Code = "source_flood"
 )
 
 // shownLines is how many stderr lines an error's text shows; the rest is in

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -33,8 +34,13 @@ func (p *Plugin) Open(ctx context.Context, req sdk.OpenRequest) ([]sdk.Domain, e
 	return domains, nil
 }
 
+// mostBatchSamples is the largest batch that is passed on, about what a message
+// of the contract's 1 MiB has room for.
+const mostBatchSamples = 1 << 17
+
 // Stream delivers samples until ctx ends or the source ends its stream. Batches
-// are passed on as they are; judging them is the recording's business.
+// are passed on as they are, but for one that is too large, which is a
+// SourceFlood; judging them is the recording's business.
 func (p *Plugin) Stream(ctx context.Context, on func(sdk.SampleBatch) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -50,7 +56,14 @@ func (p *Plugin) Stream(ctx context.Context, on func(sdk.SampleBatch) error) err
 		if err != nil {
 			return p.failed("stream", err)
 		}
-		if err := on(wire.FromBatch(message)); err != nil {
+		batch := wire.FromBatch(message)
+		if n := max(len(batch.MonoNs), len(batch.Values)); n > mostBatchSamples {
+			return &sdk.Error{
+				Code: SourceFlood, Phase: "stream",
+				Message: fmt.Sprintf("%s: plugin %s sent a batch of %d samples and may send %d", string(SourceFlood), p.name(), n, mostBatchSamples),
+			}
+		}
+		if err := on(batch); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -12,8 +13,9 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// sensor is an energy source whose counter rises by a joule a millisecond.
-type sensor struct{}
+// sensor is an energy source whose counter rises by a joule a millisecond. In
+// the mode "large" its fourth batch is one sample too large.
+type sensor struct{ mode string }
 
 func (s *sensor) Describe() sdk.Description {
 	return sdk.Description{
@@ -26,6 +28,7 @@ func (s *sensor) Open(_ context.Context, req sdk.OpenRequest) ([]sdk.Domain, err
 	if req.Secrets["password"] != "sesame" {
 		return nil, &sdk.Error{Code: sdk.Permission, Message: "the sensor may not be read", Advice: "say the word"}
 	}
+	s.mode = req.Parameters.String("mode", "")
 	return []sdk.Domain{{
 		ID: "psys", Kind: sdk.DomainNode, Reading: sdk.ReadingCounter, Unit: sdk.UnitJoule, UnitNumerator: 1, UnitDenominator: 1000,
 	}}, nil
@@ -40,6 +43,10 @@ func (s *sensor) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) e
 		}
 		now := sdk.MonoNow()
 		batch := sdk.SampleBatch{DomainID: "psys", Sequence: i, CompleteUntilNs: now, MonoNs: []int64{now}, Values: []int64{int64(i) * 1000}}
+		if s.mode == "large" && i >= 2 {
+			batch.MonoNs = make([]int64, mostBatchSamples+int(i)-2)
+			batch.Values = make([]int64, len(batch.MonoNs))
+		}
 		if err := emit(batch); err != nil {
 			return err
 		}
@@ -134,5 +141,21 @@ func TestASourceThatDiesIsNamed(t *testing.T) {
 	}
 	if sdk.CodeOf(err) != sdk.EngineCrashed {
 		t.Errorf("the code is %s", sdk.CodeOf(err))
+	}
+}
+
+func TestABatchTooLargeIsAFlood(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, "source")
+	_, err := p.Open(t.Context(), sdk.OpenRequest{
+		Parameters: sdk.Table{"mode": "large"}, Secrets: map[string]string{"password": "sesame"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	err = p.Stream(t.Context(), func(sdk.SampleBatch) error { got++; return nil })
+	if sdk.CodeOf(err) != SourceFlood || got != 3 || !strings.Contains(err.Error(), "source_flood: plugin sensor sent a batch of 131073 samples and may send 131072") {
+		t.Errorf("%v after %d batches", err, got)
 	}
 }
