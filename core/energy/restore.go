@@ -30,7 +30,10 @@ type Stored struct {
 	Domain          Domain
 	CompleteUntilNs int64
 	Dropped         uint64
-	Samples         []Sample
+	// PeriodNs is the Trace's own; 0 = take it from the domain or the samples,
+	// which gives another one where only a part was stored.
+	PeriodNs int64
+	Samples  []Sample
 	Gaps            []Gap
 	Problems        []Problem
 }
@@ -58,5 +61,9 @@ func Restore(s Stored) (*Trace, error) {
 	for _, p := range s.Problems {
 		b.problems = append(b.problems, problem{code: p.Code, count: p.Count, firstNs: p.FirstNs, lastNs: p.LastNs})
 	}
-	return b.Snapshot(), nil
+	t := b.Snapshot()
+	if s.PeriodNs > 0 && s.Domain.UpdateNs == 0 {
+		t.periodNs = s.PeriodNs
+	}
+	return t, nil
 }

@@ -10,6 +10,7 @@ import (
 // A recording with every kind of trouble is the same after Restore.
 func TestRestore(t *testing.T) {
 	d := joules()
+	d.UpdateNs = 0
 	b, err := NewBuilder(d)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +28,7 @@ func TestRestore(t *testing.T) {
 	if len(want.Problems()) != 10 {
 		t.Errorf("%d kinds of trouble were made: %v", len(want.Problems()), want.Problems())
 	}
-	got, err := Restore(Stored{want.Domain, want.CompleteUntilNs, want.Dropped, want.Samples(), want.Gaps(), want.Problems()})
+	got, err := Restore(Stored{want.Domain, want.CompleteUntilNs, want.Dropped, want.PeriodNs(), want.Samples(), want.Gaps(), want.Problems()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (w *requestsWriter) close() error {
 // in which they were written.
 func ReadRequests(trialDir string) ([]Request, error) {
 	var out []Request
-	_, err := readSeries(filepath.Join(trialDir, requestsFile), func(row requestRow) error {
+	err := readSeries(filepath.Join(trialDir, requestsFile), func(row requestRow) error {
 		if len(row.ChunkNs) != len(row.ChunkTokens) {
 			return fmt.Errorf("request %d has %d chunk stamps and %d chunk counts", row.Request, len(row.ChunkNs), len(row.ChunkTokens))
 		}

@@ -49,6 +49,21 @@ func (s *series[T]) add(row T) error {
 	return nil
 }
 
+// addAll writes rows that the caller keeps.
+func (s *series[T]) addAll(rows []T) error {
+	for len(rows) > 0 {
+		n := min(len(rows), cap(s.buffer)-len(s.buffer))
+		s.buffer = append(s.buffer, rows[:n]...)
+		rows = rows[n:]
+		if len(s.buffer) == cap(s.buffer) {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (s *series[T]) flush() error {
 	if s.broken == nil {
 		if _, err := s.writer.Write(s.buffer); err != nil {
@@ -76,17 +91,26 @@ func (s *series[T]) close() error {
 	return nil
 }
 
-// readSeries calls each with every row in order. meta looks up the file's own
-// notes. A damaged file is an error, whatever the decoder makes of it.
-func readSeries[T any](path string, each func(T) error) (meta func(key string) (string, bool), err error) {
+// seriesFile is a Parquet file of rows T being read.
+type seriesFile[T any] struct {
+	path string
+	f    *os.File
+	file *parquet.File
+}
+
+// openSeries opens a file that must have the columns of T. A damaged file is an
+// error, whatever the decoder makes of it.
+func openSeries[T any](path string) (s *seriesFile[T], err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read series: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
 	defer func() {
 		if p := recover(); p != nil {
-			meta, err = nil, fmt.Errorf("read series %s: the file is damaged: %v", path, p)
+			err = fmt.Errorf("read series %s: the file is damaged: %v", path, p)
+		}
+		if err != nil {
+			s, err = nil, errors.Join(err, f.Close())
 		}
 	}()
 	info, err := f.Stat()
@@ -106,24 +130,63 @@ func readSeries[T any](path string, each func(T) error) (meta func(key string) (
 			return nil, fmt.Errorf("read series %s: it has no column %v", path, column)
 		}
 	}
-	rows := parquet.NewGenericReader[T](file)
+	return &seriesFile[T]{path, f, file}, nil
+}
+
+// each calls on with every row in order, without the groups of rows that wanted
+// refuses; nil wants all. Only rowsAtOnce are held.
+func (s *seriesFile[T]) each(wanted func(parquet.RowGroup) (bool, error), on func(T) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("read series %s: the file is damaged: %v", s.path, p)
+		}
+	}()
+	for _, group := range s.file.RowGroups() {
+		if wanted != nil {
+			yes, err := wanted(group)
+			if err != nil {
+				return fmt.Errorf("read series %s: %w", s.path, err)
+			}
+			if !yes {
+				continue
+			}
+		}
+		if err := eachRow(group, on); err != nil {
+			return fmt.Errorf("read series %s: %w", s.path, err)
+		}
+	}
+	return nil
+}
+
+func eachRow[T any](group parquet.RowGroup, on func(T) error) error {
+	rows := parquet.NewGenericRowGroupReader[T](group)
 	defer rows.Close() //nolint:errcheck // it was only read
 	for {
 		// A fresh buffer each time: rows with lists keep pointers into it.
 		buffer := make([]T, rowsAtOnce)
 		n, err := rows.Read(buffer)
 		for _, row := range buffer[:n] {
-			if err := each(row); err != nil {
-				return nil, fmt.Errorf("read series %s: %w", path, err)
+			if err := on(row); err != nil {
+				return err
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return file.Lookup, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read series %s: %w", path, err)
+			return err
 		}
 	}
+}
+
+// readSeries calls on with every row of a file in order.
+func readSeries[T any](path string, on func(T) error) error {
+	s, err := openSeries[T](path)
+	if err != nil {
+		return err
+	}
+	defer s.f.Close() //nolint:errcheck // it was only read
+	return s.each(nil, on)
 }
 
 // checkFooter refuses a file that does not end as Parquet does. The decoder

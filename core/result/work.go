@@ -60,7 +60,7 @@ func (d *Dir) ReadWork(hash string) ([]sdk.WorkItem, error) {
 		return nil, err
 	}
 	var items []sdk.WorkItem
-	_, err = readSeries(path, func(row workRow) error {
+	err = readSeries(path, func(row workRow) error {
 		if int(row.Index) != len(items) {
 			return fmt.Errorf("row %d has index %d", len(items), row.Index)
 		}
