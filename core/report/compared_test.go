@@ -160,6 +160,24 @@ func TestIntervalBelowZeroIsANote(t *testing.T) {
 	}
 }
 
+// Why a source was chosen can be long: it does not run away to the right, in a
+// pipe neither.
+func TestLongReasonOfASource(t *testing.T) {
+	list := quickstart()
+	for i := range list {
+		list[i] = modelled(list[i])
+		list[i].Sources[0].Why = "auto: nothing measures here; not opened: energy source rapl: open: no RAPL counter: /sys/class/powercap does not exist, and hypervisors do not pass the counters on"
+	}
+	for _, o := range []TableOptions{{}, {Terminal: true, Width: 100}} {
+		want := "\nenergy: cpu_package estimated by hostpower (auto: nothing measures here)\n" +
+			"  not opened: energy source rapl: open: no RAPL counter: /sys/class/powercap does not exist, and\n" +
+			"      hypervisors do not pass the counters on\n  covers "
+		if text := printed(t, Summarize(list, nil, Options{}), o); !strings.Contains(text, want) {
+			t.Errorf("%+v:\n%s\nlacks\n%s", o, text, want)
+		}
+	}
+}
+
 // On a terminal no sentence below the table is wider than the terminal, and
 // many labels are counted.
 func TestParagraphsFit(t *testing.T) {
@@ -182,7 +200,7 @@ func TestParagraphsFit(t *testing.T) {
 	if strings.Join(strings.Fields(asciiForms.Replace(below)), " ") != strings.Join(strings.Fields(whole[strings.Index(whole, "\nenergy")+len("\nenergy"):]), " ") {
 		t.Errorf("words were lost:\n%s\nof\n%s", below, whole)
 	}
-	if !strings.Contains(whole, "energy of a cell named five, a cell named four, a cell named one, a cell named six and 2 more: ") {
+	if !strings.Contains(whole, "energy of a cell named five, a cell named four, a cell named one, a cell named six and 2 more:\n") {
 		t.Errorf("labels:\n%s", whole)
 	}
 }

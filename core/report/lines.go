@@ -40,9 +40,19 @@ func (p *printer) energy() {
 		if len(sources) == 0 {
 			sources = []string{"source unknown"}
 		}
-		p.paragraph("energy%s: %s", of, sources[0])
-		for _, s := range sources[1:] {
-			p.paragraph("  and %s", s)
+		lead := "energy" + of + ": "
+		for _, s := range sources {
+			// Why the source was chosen has several parts: the first is enough
+			// beside its name, the others follow.
+			short, rest, long := strings.Cut(s, "; ")
+			if long {
+				short, rest = short+")", strings.TrimSuffix(rest, ")")
+			}
+			p.within(footerWidth, "%s%s", lead, short)
+			if long {
+				p.within(footerWidth, "  %s", rest)
+			}
+			lead = "  and "
 		}
 		p.paragraph("  covers %s%s", g.Boundary, map[bool]string{true: "; ≈ marks modelled joules"}[estimated])
 	}
@@ -50,6 +60,9 @@ func (p *printer) energy() {
 		p.paragraph("factors: %s (configured, not measured)", f.text())
 	}
 }
+
+// footerWidth is where long explanations are wrapped that go to no terminal.
+const footerWidth = 100
 
 // some names the first labels and counts the others.
 func some(labels []string) string {
@@ -259,11 +272,14 @@ func (p *printer) warnings() {
 		if len(w.Cells) > 0 {
 			where = ", " + p.cells(w.Cells)
 		}
-		switch {
-		case w.Weighed && w.Cell != "":
-			about = "worst in " + w.Cell + ": "
-		case w.varied && w.Cell != "":
-			about = "for example in " + w.Cell + ": "
+		if w.varied { // which one the message is
+			if about = "for example"; w.Weighed {
+				about = "worst"
+			}
+			if len(w.Cells) > 1 && w.Cell != "" {
+				about += " in " + w.Cell
+			}
+			about += ": "
 		}
 		p.paragraph("%s %s (%d%s): %s%s", p.color(color, string(w.Severity)), w.Code, w.Count, where, about, OneLine(w.Message))
 	}

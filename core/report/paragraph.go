@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -9,9 +10,16 @@ import (
 
 // paragraph prints a sentence, on a terminal broken between words so that what
 // follows the first line stands below its indent.
-func (p *printer) paragraph(format string, args ...any) {
+func (p *printer) paragraph(format string, args ...any) { p.within(math.MaxInt, format, args...) }
+
+// within is a paragraph that is broken at most columns where there is no
+// terminal.
+func (p *printer) within(most int, format string, args ...any) {
 	sentence := p.text(fmt.Sprintf(format, args...))
-	if p.o.Width <= 0 || text.StringWidthWithoutEscSequences(sentence) <= p.o.Width {
+	if p.o.Width > 0 {
+		most = p.o.Width
+	}
+	if text.StringWidthWithoutEscSequences(sentence) <= most {
 		fmt.Fprintln(p.w, sentence)
 		return
 	}
@@ -22,7 +30,7 @@ func (p *printer) paragraph(format string, args ...any) {
 		width := text.StringWidthWithoutEscSequences(word)
 		switch {
 		case i == 0:
-		case column+1+width > p.o.Width:
+		case column+1+width > most:
 			fmt.Fprintln(p.w, line)
 			line, column = indent+"    ", len(indent)+4
 		default:
