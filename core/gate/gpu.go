@@ -1,0 +1,264 @@
+package gate
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/llenergymeasure/llem/core/device"
+	"github.com/llenergymeasure/llem/core/energy"
+)
+
+// Limits of a GPU's state.
+const (
+	mostHeldPct      = 1.0 // of the windows' time
+	mostClockCVPct   = 3.0
+	mostDriftC       = 3
+	coldestC         = 20
+	hottestC         = 95
+	badReadingsPct   = 5.0
+	leastReadings    = 3
+	reasonPowerCap   = 0x4  // bits of NVML's mask
+	reasonThermal    = 0x60 // software and hardware
+	reasonPowerBrake = 0x80
+)
+
+// rise is what a driver's count of nanoseconds rose by over the trial.
+func (d Device) rise(of func(*device.Snapshot) *int64) (ns int64, reason string) {
+	if d.Before == nil || d.After == nil || of(d.Before) == nil || of(d.After) == nil {
+		return 0, fmt.Sprintf("%s does not count it", d.Facts.UUID)
+	}
+	if ns = *of(d.After) - *of(d.Before); ns < 0 {
+		return 0, fmt.Sprintf("%s counted backwards: its driver was loaded anew", d.Facts.UUID)
+	}
+	return ns, ""
+}
+
+// held judges for how long the clocks were held back, as a percentage of the
+// windows' time. All of it is taken to lie in the windows. Where the driver does
+// not count, the share of readings in the windows that show the bits serves.
+func (j *judging) held(d Device, bits uint64, counts ...func(*device.Snapshot) *int64) (pct float64, how string, ok bool) {
+	windowsNs := j.windowsNs()
+	if windowsNs <= 0 {
+		j.unknown("the trial has no window")
+		return 0, "", false
+	}
+	var sum int64
+	reason := ""
+	for _, of := range counts {
+		ns, why := d.rise(of)
+		sum, reason = sum+ns, max(reason, why)
+	}
+	if reason == "" {
+		return 100 * float64(sum) / float64(windowsNs), fmt.Sprintf("for %.2f s", float64(sum)/1e9), true
+	}
+	shown, readings := 0, 0
+	for _, r := range j.within(d) {
+		if r.Reasons != nil {
+			readings++
+			if *r.Reasons&bits != 0 {
+				shown++
+			}
+		}
+	}
+	if readings == 0 {
+		j.unknown("%s", reason)
+		return 0, "", false
+	}
+	return 100 * float64(shown) / float64(readings), fmt.Sprintf("in %d of %d readings", shown, readings), true
+}
+
+// within is the readings inside any window.
+func (j *judging) within(d Device) []device.Reading {
+	return slices.DeleteFunc(slices.Clone(d.Readings), func(r device.Reading) bool {
+		return !slices.ContainsFunc(j.Windows, func(w Span) bool { return w.holds(r) })
+	})
+}
+
+func (w Span) holds(r device.Reading) bool { return r.MonoNs >= w.FromNs && r.MonoNs <= w.ToNs }
+
+func thermalThrottle(j *judging) {
+	j.gpus(func(d Device) {
+		pct, how, ok := j.held(d, reasonThermal,
+			func(s *device.Snapshot) *int64 { return s.SWThermalNs }, func(s *device.Snapshot) *int64 { return s.HWThermalNs })
+		if !ok {
+			return
+		}
+		j.saw()
+		if pct > mostHeldPct {
+			j.find(energy.SeverityFatal, d.Facts.UUID, pct, "heat held the clocks of %s back %s, %.1f %% of the windows' time (limit %v %%)", d.Facts.UUID, how, pct, mostHeldPct)
+		}
+	})
+}
+
+func powerBrake(j *judging) {
+	j.gpus(func(d Device) {
+		pct, how, ok := j.held(d, reasonPowerBrake, func(s *device.Snapshot) *int64 { return s.PowerBrakeNs })
+		if !ok {
+			return
+		}
+		j.saw()
+		if pct > 0 {
+			j.find(energy.SeverityFatal, d.Facts.UUID, pct, "the power brake held the clocks of %s back %s: the server's supply asked for it", d.Facts.UUID, how)
+		}
+	})
+}
+
+// powerCapActive is normal for a compute-bound load at the card's own limit, and
+// a choice of somebody's at a lower one.
+func powerCapActive(j *judging) {
+	j.gpus(func(d Device) {
+		pct, how, ok := j.held(d, reasonPowerCap, func(s *device.Snapshot) *int64 { return s.PowerCapNs })
+		if !ok {
+			return
+		}
+		j.saw()
+		if pct <= mostHeldPct {
+			return
+		}
+		limits, standard := d.limits(), d.Facts.DefaultLimitMilliW
+		switch {
+		case len(limits) == 0 || standard == nil:
+			j.find(energy.SeverityWarning, d.Facts.UUID, pct, "the power limit held the clocks of %s back %s; whether it is the card's default is not known", d.Facts.UUID, how)
+		case slices.Min(limits) < *standard:
+			j.find(energy.SeverityWarning, d.Facts.UUID, pct, "a power limit of %s W, below the default of %s W, held the clocks of %s back %s", watts(slices.Min(limits)), watts(*standard), d.Facts.UUID, how)
+		default:
+			j.find(energy.SeverityInfo, d.Facts.UUID, pct, "the default power limit of %s W held the clocks of %s back %s, as is usual for a load bound by arithmetic", watts(*standard), d.Facts.UUID, how)
+		}
+	})
+}
+
+// limits are the enforced power limits seen over the trial, in milliwatts.
+func (d Device) limits() []int64 {
+	var out []int64
+	for _, r := range d.all() {
+		if r.LimitMilliW != nil {
+			out = append(out, *r.LimitMilliW)
+		}
+	}
+	return out
+}
+
+// all readings in order of time, with those of the snapshots.
+func (d Device) all() []device.Reading {
+	var out []device.Reading
+	if d.Before != nil {
+		out = append(out, d.Before.Reading)
+	}
+	out = append(out, d.Readings...)
+	if d.After != nil {
+		out = append(out, d.After.Reading)
+	}
+	return out
+}
+
+func watts(milliW int64) string { return fmt.Sprintf("%.4g", float64(milliW)/1000) }
+
+func powerLimitChanged(j *judging) {
+	j.gpus(func(d Device) {
+		limits := d.limits()
+		if len(limits) < 2 {
+			j.unknown("the power limit of %s was read %d times", d.Facts.UUID, len(limits))
+			return
+		}
+		j.saw()
+		if low, high := slices.Min(limits), slices.Max(limits); low != high {
+			j.find(energy.SeverityFatal, d.Facts.UUID, float64(high-low), "the power limit of %s moved between %s W and %s W during the trial", d.Facts.UUID, watts(low), watts(high))
+		}
+	})
+}
+
+// clocksMoved judges each window for itself.
+func clocksMoved(j *judging) {
+	j.gpus(func(d Device) {
+		for i, w := range j.Windows {
+			var sm, memory []float64
+			for _, r := range d.Readings {
+				if w.holds(r) {
+					sm, memory = push(sm, r.SMClockMHz), push(memory, r.MemoryClockMHz)
+				}
+			}
+			if len(sm) < leastReadings {
+				j.unknown("window %d holds %d readings of the clocks of %s; %d are the least", i, len(sm), d.Facts.UUID, leastReadings)
+				continue
+			}
+			j.saw()
+			mean, cv := spread(sm)
+			if pct := 100 * cv; beyond(pct, mostClockCVPct) {
+				j.find(energy.SeverityWarning, d.Facts.UUID, pct, "the SM clock of %s spread by %.1f %% around %.0f MHz in window %d (limit %v %%)", d.Facts.UUID, pct, mean, i, mostClockCVPct)
+			}
+			if len(memory) > 0 && slices.Min(memory) != slices.Max(memory) {
+				j.find(energy.SeverityWarning, d.Facts.UUID, 0, "the memory clock of %s moved between %.0f and %.0f MHz in window %d", d.Facts.UUID, slices.Min(memory), slices.Max(memory), i)
+			}
+		}
+	})
+}
+
+func push(list []float64, v *int64) []float64 {
+	if v == nil {
+		return list
+	}
+	return append(list, float64(*v))
+}
+
+// spread is the mean and the coefficient of variation.
+func spread(x []float64) (mean, cv float64) {
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for _, v := range x {
+		cv += (v - mean) * (v - mean) / float64(len(x)-1)
+	}
+	return mean, math.Sqrt(cv) / mean
+}
+
+// tempDrift judges the change over each window, and all readings of the Run for
+// being possible at all.
+func tempDrift(j *judging) {
+	j.gpus(func(d Device) {
+		outside, readings := 0, 0
+		for _, r := range d.Readings {
+			if t := r.TemperatureC; t != nil {
+				readings++
+				if *t < coldestC || *t > hottestC {
+					outside++
+				}
+			}
+		}
+		if readings > 0 && 100*float64(outside) >= badReadingsPct*float64(readings) && outside > 0 {
+			j.find(energy.SeverityFatal, d.Facts.UUID, float64(outside), "%d of %d temperatures of %s lie outside %d to %d °C", outside, readings, d.Facts.UUID, coldestC, hottestC)
+		}
+		for i, w := range j.Windows {
+			var t []float64
+			for _, r := range d.Readings {
+				if w.holds(r) {
+					t = push(t, r.TemperatureC)
+				}
+			}
+			if len(t) < leastReadings {
+				j.unknown("window %d holds %d temperatures of %s; %d are the least", i, len(t), d.Facts.UUID, leastReadings)
+				continue
+			}
+			j.saw()
+			if drift := slices.Max(t) - slices.Min(t); drift > mostDriftC {
+				j.find(energy.SeverityWarning, d.Facts.UUID, drift, "the temperature of %s moved between %.0f and %.0f °C in window %d (limit %d °C)", d.Facts.UUID, slices.Min(t), slices.Max(t), i, mostDriftC)
+			}
+		}
+	})
+}
+
+// notIdleBefore looks at the GPU before anything of ours is on it.
+func notIdleBefore(j *judging) {
+	j.gpus(func(d Device) {
+		if d.Before == nil || d.Before.Reading.UtilisationPct == nil {
+			j.unknown("the utilisation of %s before the load is not known", d.Facts.UUID)
+		} else if j.saw(); *d.Before.Reading.UtilisationPct > 0 {
+			j.find(energy.SeverityWarning, d.Facts.UUID, float64(*d.Before.Reading.UtilisationPct), "%s was in use before the load: utilisation %d %%", d.Facts.UUID, *d.Before.Reading.UtilisationPct)
+		}
+		if d.PowerBeforeW == nil || d.ContextIdleW == nil {
+			j.unknown("the power of %s before the load, or idle with the model loaded, is not known", d.Facts.UUID)
+		} else if over := *d.PowerBeforeW - *d.ContextIdleW; beyond(over, aboveIdleW) {
+			j.find(energy.SeverityWarning, d.Facts.UUID, over, "%s drew %.0f W before the load and %.0f W idle with the model loaded; %v W more are allowed", d.Facts.UUID, *d.PowerBeforeW, *d.ContextIdleW, aboveIdleW)
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package gate
+
+// Plain is a code that is no gate: a note that goes with a result, or a reason
+// why there is none.
+type Plain struct{ Code, Meaning string }
+
+// Notes are the warnings without a threshold to be set against.
+func Notes() []Plain {
+	return []Plain{
+		// How the recording of a sensor was.
+		{"implausible_stamp", "a sample with a stamp below zero was left out"},
+		{"stamps_backwards", "a sample older than its predecessor was left out"},
+		{"duplicate_sample", "a sample came twice"},
+		{"conflicting_sample", "two samples of one stamp differ; the first was kept"},
+		{"batch_shape", "a batch with stamps and values of different number was left out"},
+		{"sequence_gap", "a batch of samples is missing"},
+		{"sequence_repeat", "a batch of samples came twice or late"},
+		{"samples_dropped", "the source says that it lost samples"},
+		{"epoch_backwards", "a batch of an older start of the counter was left out"},
+		{"watermark_broken", "a sample came that its source had called complete"},
+		{"edge_held", "no sample lies beyond an edge of the window: the last one was held, for three periods at most"},
+		{"shorter_than_average", "the window is shorter than the sensor's average"},
+		{"edge_unresolved", "an edge of the window is known only to the counter's period"},
+		{"source_restarted", "an energy source had stopped and was started again"},
+		{"source_stuck", "an energy source delivered nothing for some seconds"},
+		{"source_stopped", "an energy source ended early"},
+		{"ring_late", "the driver's ring was overwritten before it was read; the samples count as dropped"},
+		{"counter_restarted", "the energy counter fell: its driver was loaded anew"},
+		{"gpu_lost", "a GPU delivers nothing any more"},
+		{"gpu_unreadable", "a GPU has no sensor that can be read"},
+		{"read_failed", "a sensor's call failed and was tried again"},
+		{"sensor_ended", "a sensor failed too often and was given up"},
+		{"samples_refused", "values or stamps that no sensor can mean were left out"},
+		{"visible_devices", "CUDA_VISIBLE_DEVICES does not say clearly which GPUs"},
+		{"cache_unwritable", "what was found out about the sensors could not be kept"},
+		{"events_left_out", "a source noticed more than is kept"},
+		{"idle_power_unknown", "the power with the model loaded and no request could not be computed"},
+		{"domain_without_energy", "a domain beside the headline has no joules"},
+		// What the engine and the parameters are.
+		{"random_weights", "speed and energy are real, the text is not"},
+		{"vocab_unknown", "the backend does not tell its vocabulary"},
+		{"warning_parameter", "the backend's check warns of a parameter"},
+		{"dormant_parameter", "a parameter has no effect"},
+		{"metric_not_finite", "a metric of the engine was no number and was left out"},
+		{"resolved_not_finite", "a parameter as the engine resolved it was no number; it is kept as text"},
+		// What the protocol did.
+		{"window_below_10s", "see window_short"},
+		{"window_few_periods", "see window_short"},
+		{"work_capped", "fewer passes were prepared than the rate asks for, to bound memory"},
+		{"work_not_hashed", "no whole pass was sent, so comparisons cannot check that both sides did the same work"},
+		{"unload_failed", "the engine did not end well; the windows are whole"},
+		{"work_dir_left", "the load's own files could not be removed"},
+		{"log_incomplete", "not all lines of the plugin were written"},
+		{"requests_incomplete", "not all requests of a failed trial were written"},
+		{"record_incomplete", "of a failed trial only what it is and why it failed could be stored"},
+		// What the summary noticed.
+		{"no_headline_energy", "nothing covers the devices of the cell, so there is no headline"},
+		{"different_boundaries", "cells whose joules cover different things are not compared"},
+		{"work_differs", "cells that did different work are not compared"},
+		{"model_changed", "the trials of a cell ran different models"},
+		{"model_unknown", "the engine does not say which model it ran"},
+		{"small_n", "too few samples for a method"},
+		{"degenerate", "all samples are equal"},
+		{"autocorrelated", "neighbouring loads are alike: the interval is too narrow"},
+		{"unequal_windows", "loads have different numbers of windows"},
+		{"unequal_variance", "arms differ in spread and are not pooled"},
+		{"incomplete_blocks", "blocks without all arms were left out of a comparison"},
+		{"interval_below_zero", "an interval of what cannot be negative goes below zero: too few samples"},
+	}
+}
+
+// Reasons are the codes of failed trials, of windows without joules and of
+// audits without a ratio.
+func Reasons() []Plain {
+	return []Plain{
+		{"heartbeat_lost", "the backend stopped answering"},
+		{"no_progress", "the backend answers and completes nothing"},
+		{"trial_timeout", "limits.trial_timeout_s passed"},
+		{"load_timeout", "limits.load_timeout_s passed"},
+		{"window_not_reached", "the Run ended before its windows were full"},
+		{"no_energy", "the headline has no joules in a window"},
+		{"all_requests_failed", "no request of the warm-up completed"},
+		{"interrupted", "the study was interrupted"},
+		{"already_published", "another process measured this trial first"},
+		{"record_unstorable", "the trial's record could not be written"},
+		{"unknown", "the record does not say why"},
+		{"epoch_change", "the sensor restarted in the window"},
+		{"no_samples", "the recording has no samples"},
+		{"not_covered", "the recording does not reach the window"},
+		{"bad_span", "the window is empty or reversed"},
+		{"incomplete", "the source has not delivered what the window needs"},
+		{"no_ratio", "one of two readings has no joules, so they cannot be compared"},
+	}
+}
