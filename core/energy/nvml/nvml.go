@@ -1,13 +1,28 @@
 // Package nvml is the built-in energy source for NVIDIA GPUs.
 //
-// For each GPU it reads the driver's ring of total power samples (about 50 Hz,
-// 2.4 s deep) once a second, and beside it the hardware energy counter. The
-// ring resolves short windows, the counter is the check on it; both sit behind
-// one sensor, so their agreement proves the sampling and not the gain. Where
-// the driver has no ring, the counter is read ten times a second instead.
+// For each GPU it drains the driver's ring of total power samples (about 50 Hz,
+// 2.4 s deep) once a second, and reads beside it the hardware energy counter in
+// bursts around marks and every 10 s. The ring resolves short windows, the
+// counter is the check on it; both sit behind one sensor, so their agreement
+// proves the sampling and not the gain. Where the driver has no ring, the counter
+// is read ten times a second instead; domains.go has the rest of the order.
+//
+//	gpu.go            what is needed of the driver; driver_cgo.go gives it
+//	visible.go        which GPUs are opened
+//	domains.go        what each can report
+//	ring.go counter.go field.go    one sensor each; clock.go maps stamps
+//	stream.go         runs the sensors
+//	events.go         what a result should tell about them
+//	telemetry.go      facts, readings and snapshots of the devices
+//	characterise.go   how the sensors behave here
 //
 // The library is loaded on Open and not before: a machine without a driver
 // pays nothing and sees a clear error.
+//
+// NVML may be called from many threads. Every sensor of every GPU has a goroutine
+// of its own and telemetry runs on its caller's, so a drain never waits in this
+// package behind a slow call such as a process list (40 ms); what waiting there is
+// inside the driver is far below the 2.4 s that the ring holds.
 package nvml
 
 import (
@@ -16,265 +31,183 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
-	"time"
 
+	"github.com/llenergymeasure/llem/core/device"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
 // Name is how studies name this source.
 const Name = "nvml"
 
-// gpu is one device, as far as this source needs it.
-type gpu interface {
-	UUID() string
-	Model() string
-	// EnergyMilliJ reads the counter since driver load. The call takes 2 to
-	// 40 ms and spins.
-	EnergyMilliJ() (uint64, error)
-	// PowerRing returns the driver's samples stamped after lastUs, in
-	// microseconds of wall-clock time.
-	PowerRing(lastUs uint64) ([]ringSample, error)
-}
-
-// ringSample is one entry of the driver's ring.
-type ringSample struct {
-	WallUs uint64
-	MilliW uint64
-}
-
-// library loads NVML and lists the GPUs. shutdown is nil if there is nothing
-// to undo.
-type library func() (gpus []gpu, shutdown func(), err error)
-
-// Periods of reading, and what the sensors are known to do (measured on H100
-// and H200: ring 20 ms, counter 100 ms, 23 ms between a sample and its stamp's
-// availability).
-const (
-	ringPeriod        = time.Second
-	ringUpdateNs      = int64(20e6)
-	counterPeriod     = time.Second
-	counterOnlyPeriod = 100 * time.Millisecond
-	counterUpdateNs   = int64(100e6)
-)
-
-// gainBound is the relative error of NVIDIA's board sensors: steady-state
-// comparisons with an external meter lie within 5 % for data-centre parts.
-var gainBound = 0.05
-
-// Source reads NVIDIA GPUs. Make one with New.
+// Source reads NVIDIA GPUs. Make one with New. Methods are safe for use by
+// several goroutines.
 type Source struct {
-	load library
+	load   library
+	getenv func(string) (string, bool)
+	clock  clocks
+	events eventLog
 
-	mu       sync.Mutex
-	readers  []*reader
-	shutdown func()
+	mu      sync.Mutex
+	driver  *driver // nil before it is loaded and after Close
+	chosen  []gpu   // the visible ones
+	readers []*reader
+	sensors map[string][]device.Sensor // by UUID, as characterised
+	stop    context.CancelFunc         // of the stream
+	calls   sync.WaitGroup             // NVML must not be unloaded under them
 }
 
 // New returns a source that has touched nothing yet.
-func New() *Source { return &Source{load: loadLibrary} }
+func New() *Source {
+	return &Source{load: loadLibrary, getenv: os.LookupEnv, clock: systemClocks(), sensors: map[string][]device.Sensor{}}
+}
 
-// Open loads NVML and finds what each GPU can report.
+const phaseOpen = "open nvml"
+
+// Open loads NVML and finds what each visible GPU can report. A visible GPU that
+// reports nothing is an event, or the error if it is so with all.
 func (s *Source) Open(_ context.Context, _ sdk.OpenRequest) ([]sdk.Domain, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readers != nil {
-		return nil, &sdk.Error{Code: sdk.CallOrder, Phase: "open nvml", Message: "it is open already"}
+		return nil, &sdk.Error{Code: sdk.CallOrder, Phase: phaseOpen, Message: "it is open already"}
 	}
-	gpus, shutdown, err := s.load()
-	if err != nil {
+	if err := s.ensure(); err != nil {
 		return nil, err
 	}
-	s.shutdown = shutdown
 	host, err := os.Hostname()
 	if err != nil {
-		host = ""
+		host = "" // the domains then name no host
 	}
 	var domains []sdk.Domain
-	var refusals error
-	for _, g := range gpus {
-		r := &reader{gpu: g}
-		_, ringErr := g.PowerRing(0)
-		_, counterErr := g.EnergyMilliJ()
-		r.ring, r.counter = ringErr == nil, counterErr == nil
-		if !r.ring && !r.counter {
-			refusals = errors.Join(refusals, fmt.Errorf("%s (%s): power ring: %w; energy counter: %w", g.UUID(), g.Model(), ringErr, counterErr))
+	var refused []error
+	for _, g := range s.chosen {
+		r, err := probe(g, host, s.sensors[g.UUID()], s.clock, &s.events)
+		if err != nil {
+			refused = append(refused, err)
+			s.events.add(Event{Code: EventGPUUnreadable, UUID: g.UUID(), Message: err.Error(), MonoNs: s.clock.mono()})
 			continue
 		}
 		s.readers = append(s.readers, r)
-		domains = append(domains, r.domains(host)...)
+		domains = append(domains, r.domains...)
 	}
-	if len(domains) == 0 {
-		s.end()
-		message := "NVML lists no GPU"
-		if refusals != nil {
-			message = refusals.Error()
-		}
-		return nil, &sdk.Error{Code: sdk.DeviceMissing, Phase: "open nvml", Message: message, Advice: "compare with `nvidia-smi`"}
+	if len(domains) > 0 {
+		return domains, nil
 	}
-	return domains, nil
+	s.unload()
+	all := errors.Join(refused...)
+	if errors.Is(all, errPermission) {
+		return nil, &sdk.Error{Code: sdk.Permission, Phase: phaseOpen, Message: all.Error(), Advice: "let this user open /dev/nvidia*, or in a container start it with the GPU's utility capability"}
+	}
+	return nil, &sdk.Error{Code: sdk.DeviceMissing, Phase: phaseOpen, Message: all.Error(), Advice: "compare with `nvidia-smi -q -d POWER`; a driver older than 418 reports no energy: upgrade it"}
 }
 
-// Stream reads until ctx ends.
-func (s *Source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) error {
-	s.mu.Lock()
-	readers := s.readers
-	s.mu.Unlock()
-	tick := time.NewTicker(counterOnlyPeriod)
-	defer tick.Stop()
-	for {
-		for _, r := range readers {
-			if err := r.read(emit); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// Close unloads NVML. The stream's ctx must have ended.
-func (s *Source) Close(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.end()
-	return nil
-}
-
-func (s *Source) end() {
-	if s.shutdown != nil {
-		s.shutdown()
-	}
-	s.shutdown, s.readers = nil, nil
-}
-
-// reader keeps the state of one GPU's two readings.
-type reader struct {
-	gpu           gpu
-	ring, counter bool
-
-	lastUs            uint64
-	lastRing, lastCtr int64
-	ringSequence      uint64
-	counterSequence   uint64
-}
-
-func (r *reader) ringID() string    { return r.gpu.UUID() }
-func (r *reader) counterID() string { return r.gpu.UUID() + "/counter" }
-
-func (r *reader) domains(host string) []sdk.Domain {
-	base := sdk.Domain{
-		Kind: sdk.DomainGPU, DeviceIDs: []string{r.gpu.UUID()}, Host: host,
-		UnitNumerator: 1, UnitDenominator: 1000, Accuracy: sdk.Accuracy{GainRel: &gainBound},
-	}
-	var list []sdk.Domain
-	if r.ring {
-		d := base
-		d.ID, d.Reading, d.Unit = r.ringID(), sdk.ReadingIntervalMean, sdk.UnitWatt
-		d.UpdatePeriodNs, d.FirstSampleNs = ringUpdateNs, int64(ringPeriod)
-		d.Doc = r.gpu.Model() + ": the driver's ring of total power samples"
-		list = append(list, d)
-	}
-	if r.counter {
-		d := base
-		d.ID, d.Reading, d.Unit = r.counterID(), sdk.ReadingCounter, sdk.UnitJoule
-		d.UpdatePeriodNs, d.FirstSampleNs = counterUpdateNs, int64(counterPeriod)
-		if r.ring {
-			// Read once a second, so its edges are that wide.
-			d.UpdatePeriodNs = int64(counterPeriod)
-		}
-		d.Doc = r.gpu.Model() + ": the energy counter since driver load"
-		list = append(list, d)
-	}
-	return list
-}
-
-// read takes what is due.
-func (r *reader) read(emit func(sdk.SampleBatch) error) error {
-	now := sdk.MonoNow()
-	if r.ring && now-r.lastRing >= int64(ringPeriod) {
-		r.lastRing = now
-		if err := r.drain(emit); err != nil {
-			return err
-		}
-	}
-	period := counterOnlyPeriod
-	if r.ring {
-		period = counterPeriod
-	}
-	if r.counter && now-r.lastCtr >= int64(period)-int64(counterOnlyPeriod)/2 {
-		r.lastCtr = now
-		return r.count(emit)
-	}
-	return nil
-}
-
-// drain empties the ring. Its wall-clock stamps are mapped with a pair of
-// clock reads taken at this drain, so that a stepped wall clock cannot shift
-// more than one second of samples.
-func (r *reader) drain(emit func(sdk.SampleBatch) error) error {
-	samples, err := r.gpu.PowerRing(r.lastUs)
-	if err != nil {
-		return fmt.Errorf("drain the power ring of %s: %w", r.gpu.UUID(), err)
-	}
-	offset := wallToMono()
-	samples = slices.DeleteFunc(slices.Clone(samples), func(s ringSample) bool { return s.WallUs <= r.lastUs })
-	slices.SortFunc(samples, func(a, b ringSample) int {
-		switch {
-		case a.WallUs < b.WallUs:
-			return -1
-		case a.WallUs > b.WallUs:
-			return 1
-		}
-		return 0
-	})
-	batch := sdk.SampleBatch{DomainID: r.ringID(), Sequence: r.ringSequence}
-	r.ringSequence++
-	for _, s := range samples {
-		r.lastUs = s.WallUs
-		stamp := int64(s.WallUs)*1000 + offset
-		batch.MonoNs = append(batch.MonoNs, stamp)
-		batch.Values = append(batch.Values, int64(s.MilliW))
-		batch.CompleteUntilNs = stamp
-	}
-	if len(samples) == 0 {
+// ensure loads the library and picks the visible GPUs. s.mu is held.
+func (s *Source) ensure() error {
+	if s.driver != nil {
 		return nil
 	}
-	return emit(batch)
-}
-
-// count reads the energy counter between two clock reads and stamps the
-// middle.
-func (r *reader) count(emit func(sdk.SampleBatch) error) error {
-	before := sdk.MonoNow()
-	value, err := r.gpu.EnergyMilliJ()
+	d, err := s.load()
 	if err != nil {
-		return fmt.Errorf("read the energy counter of %s: %w", r.gpu.UUID(), err)
+		return err
 	}
-	stamp := before + (sdk.MonoNow()-before)/2
-	batch := sdk.SampleBatch{
-		DomainID: r.counterID(), Sequence: r.counterSequence, CompleteUntilNs: stamp,
-		MonoNs: []int64{stamp}, Values: []int64{int64(value)},
+	s.driver = &d
+	s.chosen = nil
+	if len(d.cards) == 0 {
+		s.unload()
+		return &sdk.Error{Code: sdk.DeviceMissing, Phase: phaseOpen, Message: "NVML lists no GPU", Advice: "compare with `nvidia-smi`"}
 	}
-	r.counterSequence++
-	return emit(batch)
-}
-
-// wallToMono is what to add to a wall-clock stamp in ns, from the narrowest of
-// four bracketed pairs.
-func wallToMono() int64 {
-	best, narrowest := int64(0), int64(1<<62)
-	for range 4 {
-		before := sdk.MonoNow()
-		wall := time.Now().UnixNano()
-		after := sdk.MonoNow()
-		if after-before < narrowest {
-			narrowest = after - before
-			best = before + narrowest/2 - wall
+	value, set := s.getenv("CUDA_VISIBLE_DEVICES")
+	var uuids []string
+	for _, c := range d.cards {
+		uuids = append(uuids, c.UUID)
+	}
+	if set {
+		var note string
+		if uuids, note = visible(value, d.cards); note != "" {
+			s.events.add(Event{Code: EventVisibleDevices, Message: note, MonoNs: s.clock.mono()})
+		}
+		order, _ := s.getenv("CUDA_DEVICE_ORDER")
+		if order != "PCI_BUS_ID" && namesIndex(value) && slices.ContainsFunc(d.cards, func(c card) bool { return c.Model != d.cards[0].Model }) {
+			s.events.add(Event{Code: EventVisibleDevices, MonoNs: s.clock.mono(),
+				Message: fmt.Sprintf("CUDA_VISIBLE_DEVICES=%q counts unlike GPUs, which CUDA sorts by speed and llem by bus: set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs", value)})
+		}
+		if len(uuids) == 0 {
+			s.unload()
+			return &sdk.Error{Code: sdk.DeviceMissing, Phase: phaseOpen,
+				Message: strings.TrimPrefix(note+fmt.Sprintf("; CUDA_VISIBLE_DEVICES=%q leaves none of %d GPUs visible", value, len(d.cards)), "; "),
+				Advice:  "set it to the GPUs to measure, or unset it"}
 		}
 	}
-	return best
+	for _, c := range d.cards {
+		if slices.Contains(uuids, c.UUID) {
+			s.chosen = append(s.chosen, c.gpu)
+		}
+	}
+	return nil
+}
+
+// Mark asks for dense reads of the energy counters from now on, for about
+// 0.4 s, and returns at once. edgeNs is the stamp soon after it (0.15 s with the
+// usual counter) that the burst resolves best: a span that the counter is to be
+// judged over, such as the audit of a trial, should begin and end at such stamps.
+// Call it at a Run's begin and end, or a little ahead of an edge that is known
+// before. Edges elsewhere lie between reads up to 10 s apart, and energy.Window
+// says so. Where no GPU has a ring the counters are read ten times a second
+// anyway, and edgeNs is now.
+func (s *Source) Mark() (edgeNs int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.mono()
+	edgeNs = now
+	for _, r := range s.readers {
+		if c := r.counter; c != nil && !c.dense {
+			c.mark()
+			edgeNs = max(edgeNs, now+c.edgeAfterNs())
+		}
+	}
+	return edgeNs
+}
+
+// Events lists what was noticed at or after sinceNs, oldest first.
+func (s *Source) Events(sinceNs int64) []Event { return s.events.since(sinceNs) }
+
+// Close ends the stream, waits for the calls in flight and unloads NVML. If they
+// do not end before ctx does, the library stays loaded: to unload it under a call
+// would end the process.
+func (s *Source) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.stop != nil {
+		s.stop()
+	}
+	d := s.driver
+	s.driver, s.readers, s.chosen, s.stop = nil, nil, nil, nil
+	s.mu.Unlock()
+	if d == nil {
+		return nil
+	}
+	idle := make(chan struct{})
+	go func() {
+		s.calls.Wait()
+		if d.shutdown != nil {
+			d.shutdown()
+		}
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close nvml: a call into the driver does not return: %w", ctx.Err())
+	}
+}
+
+// unload undoes ensure. s.mu is held, so no call begins.
+func (s *Source) unload() {
+	s.calls.Wait()
+	if s.driver != nil && s.driver.shutdown != nil {
+		s.driver.shutdown()
+	}
+	s.driver, s.readers, s.chosen = nil, nil, nil
 }

@@ -1,0 +1,169 @@
+package nvml
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// What the ring is known to do (H100 and H200, driver 580), used until it is
+// learned on the GPU at hand. Its newest entry is about 23 ms old.
+const (
+	ringPeriod   = time.Second
+	ringUpdateNs = int64(20e6)
+	ringDepth    = 119
+)
+
+// ring drains a GPU's ring of total power samples.
+type ring struct {
+	gpu    gpu
+	domain string
+	clock  clocks
+	events *eventLog
+	// mostMilliW is above everything that the GPU can draw.
+	mostMilliW uint64
+	periodNs   int64
+	depth      int
+
+	sequence    uint64
+	lastUs      uint64 // the newest stamp taken, as the driver gave it
+	lastMilliW  uint64
+	lastNs      int64 // the same, mapped
+	lastDrainNs int64
+	offsetNs    int64
+	mapped      bool   // offsetNs is known
+	dropped     uint64 // to be told with the next batch
+}
+
+// step drains the ring.
+func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
+	begin := r.clock.mono()
+	next := begin + int64(ringPeriod)
+	samples, err := r.gpu.PowerRing(r.lastUs)
+	if err != nil {
+		return nil, next, fmt.Errorf("drain the power ring: %w", err)
+	}
+	offset, width := r.clock.offset()
+	now := r.clock.mono()
+	if width > widestPairNs && r.mapped {
+		offset = r.offsetNs
+	}
+	var bad refusals
+	var stamps []int64
+	if step := offset - r.offsetNs; r.mapped && max(step, -step) > clockStepNs {
+		// The driver compares stamps too: after a step back it would hold the new
+		// samples for old ones, so the whole ring is read.
+		if samples, err = r.gpu.PowerRing(0); err != nil {
+			return nil, next, fmt.Errorf("drain the power ring after the wall clock was set: %w", err)
+		}
+		samples = r.unseen(bad.zeros(samples))
+		stamps = placeAcrossStep(samples, r.offsetNs, offset, r.lastNs, now, r.periodNs)
+		r.events.add(Event{Code: EventClockStep, UUID: r.gpu.UUID(), MonoNs: now,
+			Message: fmt.Sprintf("the wall clock was set by %.3f ms since the drain before; the samples around the step were placed by their spacing", float64(-step)/1e6)})
+	} else {
+		samples = r.order(bad.zeros(samples), &bad)
+		for _, s := range samples {
+			stamps = append(stamps, int64(s.WallUs)*1000+offset)
+		}
+	}
+	late := r.lastDrainNs > 0 && begin-r.lastDrainNs > int64(r.depth)*r.periodNs
+	r.offsetNs, r.mapped, r.lastDrainNs = offset, true, begin
+	batches := r.batches(samples, stamps, now, late, &bad)
+	bad.report(r.events, r.gpu.UUID(), now)
+	return batches, next, nil
+}
+
+// order sorts new samples and leaves repeats out.
+func (r *ring) order(samples []ringSample, bad *refusals) []ringSample {
+	byStamp := func(a, b ringSample) int { return cmp.Compare(a.WallUs, b.WallUs) }
+	if !slices.IsSortedFunc(samples, byStamp) {
+		bad.unordered++
+		slices.SortStableFunc(samples, byStamp)
+	}
+	return slices.DeleteFunc(samples, func() func(ringSample) bool {
+		last := r.lastUs
+		return func(s ringSample) bool {
+			if s.WallUs <= last {
+				bad.repeated++
+				return true
+			}
+			last = s.WallUs
+			return false
+		}
+	}())
+}
+
+// unseen is what the whole ring holds behind the newest sample taken.
+func (r *ring) unseen(samples []ringSample) []ringSample {
+	for i, s := range samples {
+		if s.WallUs == r.lastUs && s.MilliW == r.lastMilliW {
+			return samples[i+1:]
+		}
+	}
+	return samples
+}
+
+// batches checks values and stamps. A refused value starts a new batch, so that
+// the loss is noted where it happened.
+func (r *ring) batches(samples []ringSample, stamps []int64, nowNs int64, late bool, bad *refusals) []sdk.SampleBatch {
+	var out []sdk.SampleBatch
+	open := false
+	for i, s := range samples {
+		ns := stamps[i]
+		if ns <= r.lastNs || ns > nowNs {
+			bad.misplaced++
+			continue
+		}
+		if late {
+			late = false
+			if missing := (ns-r.lastNs+r.periodNs/2)/r.periodNs - 1; missing > 0 {
+				r.dropped += uint64(missing)
+				r.events.add(Event{Code: EventRingLate, UUID: r.gpu.UUID(), MonoNs: nowNs, Count: uint64(missing),
+					Message: fmt.Sprintf("the power ring, %d samples deep, was drained too late: about %d samples are lost after %d ns", r.depth, missing, r.lastNs)})
+			}
+		}
+		r.lastNs, r.lastUs, r.lastMilliW = ns, s.WallUs, s.MilliW
+		if s.MilliW == 0 || s.MilliW > r.mostMilliW {
+			bad.absurd++
+			r.dropped++
+			open = false
+			continue
+		}
+		if !open {
+			out = append(out, sdk.SampleBatch{DomainID: r.domain, Sequence: r.sequence, Dropped: r.dropped})
+			r.sequence++
+			r.dropped, open = 0, true
+		}
+		b := &out[len(out)-1]
+		b.MonoNs, b.Values, b.CompleteUntilNs = append(b.MonoNs, ns), append(b.Values, int64(s.MilliW)), ns
+	}
+	return out
+}
+
+// refusals counts what was left out of one drain.
+type refusals struct{ zero, repeated, unordered, misplaced, absurd uint64 }
+
+// zeros leaves unused entries out.
+func (b *refusals) zeros(samples []ringSample) []ringSample {
+	return slices.DeleteFunc(slices.Clone(samples), func(s ringSample) bool {
+		if s.WallUs == 0 || s.WallUs > math.MaxInt64/1000 {
+			b.zero++
+			return true
+		}
+		return false
+	})
+}
+
+func (b *refusals) report(events *eventLog, uuid string, nowNs int64) {
+	sum := b.zero + b.repeated + b.unordered + b.misplaced + b.absurd
+	if sum == 0 {
+		return
+	}
+	events.add(Event{Code: EventSamplesRefused, UUID: uuid, MonoNs: nowNs, Count: sum, Message: fmt.Sprintf(
+		"the power ring gave %d entries without a usable stamp, %d repeated stamps, %d lists out of order, %d stamps outside their time, %d impossible values; none became joules",
+		b.zero, b.repeated, b.unordered, b.misplaced, b.absurd)})
+}
