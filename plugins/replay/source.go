@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// source plays one recording.
+type source struct {
+	path     string
+	table    table
+	offsetNs int64 // from recorded stamps to this machine's clock
+	voices   []*voice
+}
+
+// Values of the parameter start.
+const (
+	startNow     = "now"
+	startAligned = "aligned"
+)
+
+// Describe implements sdk.EnergySource.
+func (s *source) Describe() sdk.Description {
+	return sdk.Description{
+		Name: "replay", Version: "0.1.0",
+		Doc: "Plays a recorded power trace back in its own time base: a trial's directory, its power.parquet, or a CSV file.",
+		Parameters: []sdk.Parameter{
+			sdk.Text("path").Must().For(sdk.RoleMachine).
+				Doc("The recording: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
+			sdk.List("domains", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
+				Doc("Ids of the recorded domains to play, such as rapl/package-0. Empty means all."),
+			sdk.Text("start").OneOf(startNow, startAligned).Or(startNow).For(sdk.RoleMachine).
+				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned: it ends when the source is opened, so that all of it is there at once."),
+			sdk.Bool("loop").Or(false).For(sdk.RoleMachine).
+				Doc("Begin again at the end, as a sensor that restarted: a window over that moment has no joules. Without it the watermark stands still at the end, and later windows stay incomplete."),
+		},
+	}
+}
+
+// Open implements sdk.EnergySource.
+func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain, err error) {
+	*s = source{path: req.Parameters.String("path", "")}
+	if s.table, err = openTable(s.path); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.table.Close())
+		}
+	}()
+	chosen, err := choose(s.path, s.table.recordings(), req.Parameters.List("domains"))
+	if err != nil {
+		return nil, err
+	}
+	index, err := newIndex(ctx, s.table)
+	if err == nil {
+		err = index.enough(chosen)
+	}
+	if err != nil {
+		return nil, bad(s.path, err, "a source needs two samples of a domain, in order: record again, mend the file, or choose other `domains`")
+	}
+	t := timing{now: sdk.MonoNow(), loop: req.Parameters.Bool("loop", false)}
+	t.fromNs, t.toNs = index.span(chosen)
+	if s.offsetNs, err = t.offset(s.table.recordings(), chosen, req.Parameters.String("start", startNow)); err != nil {
+		return nil, bad(s.path, err, `set start = "now"`)
+	}
+	lapNs, err := t.lap(index, chosen)
+	if err != nil {
+		return nil, bad(s.path, err, "set loop = false, or choose a longer recording")
+	}
+	var domains []sdk.Domain
+	for _, i := range chosen {
+		r, e := s.table.recordings()[i], index.domains[i]
+		v := &voice{
+			id: r.Domain.ID, troubles: newTroubles(r), offsetNs: s.offsetNs, beginNs: t.fromNs, lapNs: lapNs, lastNs: -1,
+			completeNs: r.CompleteUntilNs, epochStep: e.mostEpoch + 1,
+			cursor: cursor{table: s.table, domain: int32(i), blocks: e.blocks},
+		}
+		if v.completeNs == 0 {
+			v.completeNs = max(e.lastNs, t.fromNs)
+		}
+		s.voices = append(s.voices, v)
+		d := r.Domain.contract()
+		if !slices.ContainsFunc(chosen, func(k int) bool { return s.table.recordings()[k].Domain.ID == d.ContainedIn }) {
+			d.ContainedIn = ""
+		}
+		d.FirstSampleNs = max(0, e.firstNs+s.offsetNs-t.now)
+		domains = append(domains, d)
+	}
+	return domains, nil
+}
+
+// choose finds the domains that are named, or all.
+func choose(path string, all []recording, named []any) ([]int, error) {
+	var ids []string
+	for _, r := range all {
+		ids = append(ids, r.Domain.ID)
+	}
+	var chosen []int
+	for _, name := range named {
+		i := slices.Index(ids, name.(string))
+		if i < 0 {
+			return nil, &sdk.Error{
+				Code: sdk.UnsupportedParameter, KeyPath: "domains",
+				Message: fmt.Sprintf("the recording %s has no domain %q", path, name), Advice: "it has " + strings.Join(ids, ", "),
+			}
+		}
+		if !slices.Contains(chosen, i) {
+			chosen = append(chosen, i)
+		}
+	}
+	if len(named) == 0 {
+		for i := range all {
+			chosen = append(chosen, i)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, bad(path, errors.New("it has no domain"), "record again")
+	}
+	return chosen, nil
+}
+
+// broke is an error in the middle of the stream: the file was whole at Open.
+func (s *source) broke(err error) error {
+	var own *sdk.Error
+	if errors.As(err, &own) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return bad(s.path, err, "it was changed while it was played: leave it alone until the study has ended")
+}
+
+// Close implements sdk.EnergySource.
+func (s *source) Close(context.Context) error { return s.table.Close() }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// row is one sample of a file; domain is an index into the file's recordings.
+type row struct {
+	domain int32
+	epoch  uint32
+	ns     int64
+	value  int64
+}
+
+// blockRows are read at once. A file is never held as a whole.
+const blockRows = 8192
+
+// table is a file of samples. Blocks have blockRows rows, the last one fewer;
+// a block behind the end is empty.
+type table interface {
+	recordings() []recording
+	block(i int) ([]row, error)
+	io.Closer
+}
+
+// Names in a trial's directory.
+const (
+	trialFile = "trial.json"
+	powerFile = "power.parquet"
+)
+
+// openTable opens a recording by what is in it, not by its name.
+func openTable(path string) (_ table, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, bad(path, err, "name a trial's directory, its power.parquet or a CSV file; a relative path is looked up from the directory in which llem was started")
+	}
+	if info.IsDir() {
+		if _, err := os.Stat(filepath.Join(path, trialFile)); err != nil {
+			return nil, bad(path, fmt.Errorf("it is no trial's directory: %w", err), "name one of DIR/runs/; what was never finished is played by naming its power.parquet itself")
+		}
+		path = filepath.Join(path, powerFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bad(path, err, "the trial has no samples: choose one of DIR/runs/")
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	var magic [4]byte
+	n, err := io.ReadFull(f, magic[:])
+	var t table
+	switch {
+	case n == 0:
+		return nil, bad(path, errors.New("it is empty"), "record again, or copy the file again")
+	case bytes.Equal(magic[:n], []byte("PAR1")):
+		t, err = openParquet(f)
+		if err != nil {
+			return nil, bad(path, err, "copy it again from where it was recorded; only a power.parquet of llem describes its domains")
+		}
+	default:
+		t, err = openCSV(f)
+		if err != nil {
+			return nil, bad(path, err, "see `replay` in docs/sources.md for the format")
+		}
+	}
+	if err := checkAll(t.recordings()); err != nil {
+		return nil, bad(path, err, "see `replay` in docs/sources.md for the format")
+	}
+	return &cached{table: t}, nil
+}
+
+// bad is an error about the file that the study named.
+func bad(path string, err error, advice string) error {
+	code := sdk.InvalidRequest
+	if errors.Is(err, os.ErrPermission) {
+		code = sdk.Permission
+	}
+	return &sdk.Error{Code: code, KeyPath: "path", Message: fmt.Sprintf("read the recording %s: %v", path, err), Advice: advice}
+}
+
+// cached keeps the last blocks: domains that are recorded side by side are
+// read side by side.
+type cached struct {
+	table
+	kept []keptBlock // the latest first
+}
+
+type keptBlock struct {
+	number int
+	rows   []row
+}
+
+const mostKept = 8
+
+func (c *cached) block(i int) ([]row, error) {
+	for k, b := range c.kept {
+		if b.number == i {
+			copy(c.kept[1:k+1], c.kept[:k])
+			c.kept[0] = b
+			return b.rows, nil
+		}
+	}
+	rows, err := c.table.block(i)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.kept) < mostKept {
+		c.kept = append(c.kept, keptBlock{})
+	}
+	copy(c.kept[1:], c.kept)
+	c.kept[0] = keptBlock{i, rows}
+	return rows, nil
+}
