@@ -18,62 +18,84 @@ import (
 	"github.com/llenergymeasure/llem/sdk/host"
 )
 
+// checkPasses refuses cells of which one pass is more than memory holds.
+func (p *Prepared) checkPasses(_ context.Context, found *findings) error {
+	for i := range p.Cells {
+		found.diagnostics(&p.Cells[i], measure.CheckPass(p.Cells[i]))
+	}
+	return nil
+}
+
 // checkParameters holds every cell's and source's table against its plugin's
-// schema.
-func (p *Prepared) checkParameters(context.Context) (study.Problems, error) {
-	found := findings{spec: p.Spec}
-	for _, cell := range p.Cells {
-		schema := p.schemas[cell.Plugin].BackendSchema
+// schema. A plugin that was not found has none, and its cells are refused.
+func (p *Prepared) checkParameters(_ context.Context, found *findings) error {
+	first := map[string]*study.Cell{} // by instance
+	for i := range p.Cells {
+		cell := &p.Cells[i]
+		description, known := p.schemas[cell.Plugin]
+		if !known {
+			found.refused[cell] = true
+			continue
+		}
+		schema := description.BackendSchema
 		for _, d := range sdk.CheckTable(schema, sdk.Table(cell.Parameters)) {
 			if d.Severity == sdk.SeverityError {
-				found.in(&cell, "backends."+cell.Instance+"."+d.KeyPath, d.Message, d.Advice)
+				found.in(cell, "backends."+cell.Instance+"."+d.KeyPath, d.Message, d.Advice)
 			}
 		}
 		for _, axis := range cell.Axes {
-			found.sweepable(schema, cell, axis)
+			found.sweepable("backends."+cell.Instance, schema, cell, axis)
 		}
+		if first[cell.Instance] == nil {
+			first[cell.Instance] = cell
+		}
+		found.oneSecret(cell, first[cell.Instance], schema)
 	}
+	p.checkSources(found)
+	return nil
+}
+
+func (p *Prepared) checkSources(found *findings) {
 	for _, s := range p.sources {
-		for _, d := range sdk.CheckTable(p.schemas[s.plugin].SourceSchema, sdk.Table(s.parameters)) {
+		description, known := p.schemas[s.plugin]
+		if !known {
+			continue
+		}
+		for _, d := range sdk.CheckTable(description.SourceSchema, sdk.Table(s.parameters)) {
 			if d.Severity == sdk.SeverityError {
 				found.add("sources."+s.name+"."+d.KeyPath, d.Message, d.Advice)
 			}
 		}
 	}
-	return found.list, nil
 }
 
 // checkStatic asks each plugin to judge its cells without touching a device.
 // The verdicts are cached by the plugin's digest and the cells, so that a dry
 // run starts no process.
-func (p *Prepared) checkStatic(ctx context.Context) (study.Problems, error) {
+func (p *Prepared) checkStatic(ctx context.Context, found *findings) error {
 	p.Checks = make([]sdk.CellCheck, len(p.Cells))
-	found := findings{spec: p.Spec}
-	for _, group := range p.byPlugin() {
+	for _, group := range p.byPlugin(found.refused) {
 		checks, err := p.cachedCheck(ctx, group)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		p.take(group, checks, &found)
+		p.take(group, checks, found)
 	}
-	return found.list, nil
+	return nil
 }
 
 // checkEnvironment lets each plugin look at this machine, once, before the
 // first load.
 func (p *Prepared) checkEnvironment(ctx context.Context) error {
-	found := findings{spec: p.Spec}
-	for _, group := range p.byPlugin() {
+	found := newFindings(p.Spec)
+	for _, group := range p.byPlugin(nil) {
 		checks, err := p.check(ctx, group, sdk.DepthEnvironment)
 		if err != nil {
 			return err
 		}
-		p.take(group, checks, &found)
+		p.take(group, checks, found)
 	}
-	if len(found.list) > 0 {
-		return found.list
-	}
-	return nil
+	return found.err()
 }
 
 // group is the cells of one plugin, as indices into Prepared.Cells.
@@ -82,9 +104,13 @@ type group struct {
 	cells  []int
 }
 
-func (p *Prepared) byPlugin() []group {
+// byPlugin groups the cells that are not refused.
+func (p *Prepared) byPlugin(refused map[*study.Cell]bool) []group {
 	var groups []group
 	for i, cell := range p.Cells {
+		if refused[&p.Cells[i]] {
+			continue
+		}
 		at := slices.IndexFunc(groups, func(g group) bool { return g.plugin == cell.Plugin })
 		if at < 0 {
 			at = len(groups)
@@ -99,12 +125,12 @@ func (p *Prepared) byPlugin() []group {
 // that the plugin cannot be driven with.
 func (p *Prepared) take(g group, checks []sdk.CellCheck, found *findings) {
 	for k, i := range g.cells {
-		cell, check := p.Cells[i], checks[k]
+		cell, check := &p.Cells[i], checks[k]
 		p.Checks[i] = check
-		found.diagnostics(&cell, check.Diagnostics)
-		loop := measure.ContractCell(cell).Load.Loop
+		found.diagnostics(cell, check.Diagnostics)
+		loop := measure.ContractCell(*cell).Load.Loop
 		if !check.Refused() && !slices.Contains(check.Loops, loop) {
-			found.in(&cell, "load.mode", fmt.Sprintf("%s cannot be driven with mode %q", cell.Plugin, cell.Load.Mode),
+			found.in(cell, "load.mode", fmt.Sprintf("%s cannot be driven with mode %q", cell.Plugin, cell.Load.Mode),
 				fmt.Sprintf("it supports: %v", check.Loops))
 		}
 	}

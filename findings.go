@@ -14,6 +14,22 @@ type findings struct {
 	spec *study.Study
 	list study.Problems
 	seen map[string]bool
+	// refused are the cells that something was found about: whatever else is
+	// wrong with them may be a consequence.
+	refused map[*study.Cell]bool
+}
+
+func newFindings(spec *study.Study) *findings {
+	return &findings{spec: spec, seen: map[string]bool{}, refused: map[*study.Cell]bool{}}
+}
+
+// err is all that was found, by place, or nil.
+func (f *findings) err() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	f.list.Sort()
+	return f.list
 }
 
 func (f *findings) add(key, message, advice string) {
@@ -22,13 +38,11 @@ func (f *findings) add(key, message, advice string) {
 
 // in adds a finding about one cell, at the place that gave the cell its value.
 func (f *findings) in(cell *study.Cell, key, message, advice string) {
+	f.refused[cell] = true
 	f.keep(f.spec.ProblemIn(cell, key, message, advice))
 }
 
 func (f *findings) keep(problem study.Problem) {
-	if f.seen == nil {
-		f.seen = map[string]bool{}
-	}
 	if id := problem.Error(); !f.seen[id] {
 		f.seen[id] = true
 		f.list = append(f.list, problem)
@@ -44,12 +58,23 @@ func (f *findings) diagnostics(cell *study.Cell, list []sdk.Diagnostic) {
 	}
 }
 
-// sweepable refuses a sweep over a key that is no part of the measurement.
-func (f *findings) sweepable(schema []sdk.Parameter, cell study.Cell, axis study.Axis) {
+// sweepable refuses a sweep over a key that is no part of the measurement, at
+// any depth of the plugin's table.
+func (f *findings) sweepable(prefix string, schema []sdk.Parameter, cell *study.Cell, axis study.Axis) {
 	for _, parameter := range schema {
-		key := "backends." + cell.Instance + "." + parameter.Key
-		if axis.Key == key && !parameter.Sweepable {
-			f.add("sweep."+key, fmt.Sprintf("cannot be swept: its role is %s, and only what is measured varies", parameter.Role), "")
+		key := prefix + "." + parameter.Key
+		refuse := func(why string) {
+			f.refused[cell] = true
+			f.add("sweep."+key, "cannot be swept: "+why, "")
+		}
+		switch {
+		case strings.HasPrefix(axis.Key, key+"."):
+			f.sweepable(key, parameter.Children, cell, axis)
+		case axis.Key != key || parameter.Sweepable && !parameter.Secret:
+		case parameter.Secret:
+			refuse("it is a secret, and none of what is measured")
+		default:
+			refuse(fmt.Sprintf("its role is %s, and only what is measured varies", parameter.Role))
 		}
 	}
 }

@@ -3,37 +3,30 @@ package llem
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
-	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
 // identify gives every cell its final ID, now that the schemas say which
 // parameters change what is measured. Two cells that differ in the others only
 // would be one, measured twice under two names.
-func (p *Prepared) identify(context.Context) (study.Problems, error) {
-	found := findings{spec: p.Spec}
+func (p *Prepared) identify(_ context.Context, found *findings) error {
 	first := map[string]string{} // label by ID
 	for i := range p.Cells {
 		cell := &p.Cells[i]
-		if path := cell.Model.Path; path != "" && !filepath.IsAbs(path) && p.Spec.Path != "" {
-			// A plugin runs in a directory of its own.
-			absolute, err := filepath.Abs(filepath.Join(filepath.Dir(p.Spec.Path), path))
-			if err != nil {
-				return nil, fmt.Errorf("model.path %s: %w", path, err)
-			}
-			cell.Model.Path = absolute
+		if found.refused[cell] {
+			continue
 		}
 		skipped := unmeasured("", p.schemas[cell.Plugin].BackendSchema)
 		cell.Identify(func(path string) bool { return skipped[path] })
 		if label, double := first[cell.ID]; double {
 			found.add("experiments", fmt.Sprintf("%q differs from %q only in settings that do not change what is measured", cell.Label, label), "remove one of them")
+			found.refused[cell] = true
 			continue
 		}
 		first[cell.ID] = cell.Label
 	}
-	return found.list, nil
+	return nil
 }
 
 // unmeasured lists the keys whose role is not the measurement, by dotted path,

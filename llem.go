@@ -103,14 +103,16 @@ func RunExperiment(ctx context.Context, e Experiment) (ExperimentResult, error) 
 // Run measures a prepared study. Before the first load each plugin looks at
 // this machine once more, secrets are read, and the lock is written.
 func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
-	if err := p.checkEnvironment(ctx); err != nil {
+	if err := p.checkEnvironment(ctx); ctx.Err() != nil {
+		return StudyResult{}, ctx.Err() // whatever failed, failed of that
+	} else if err != nil {
 		return StudyResult{}, err
 	}
 	secrets, err := p.resolveSecrets()
 	if err != nil {
 		return StudyResult{}, err
 	}
-	lock, err := p.keepLock()
+	lock, err := p.keepLock(p.pluginNames())
 	if err != nil {
 		return StudyResult{}, err
 	}
@@ -120,7 +122,7 @@ func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
 	}
 	outcome, runErr := measure.Run(ctx, measure.Options{
 		Study: p.Spec, Plan: p.Plan, Cells: p.Cells, Checks: p.Checks,
-		Opener: &opener{prepared: p, secrets: secrets.sources}, Dir: dir, CacheDir: p.cacheDir("plugins"),
+		Opener: &opener{prepared: p, secrets: secrets.sources, dir: dir, locked: p.pluginNames()}, Dir: dir, CacheDir: p.cacheDir("plugins"),
 		Secrets: secrets.backends, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
 	})
 	r := StudyResult{Dir: dir.Path(), Outcome: outcome}

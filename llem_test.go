@@ -3,9 +3,11 @@ package llem_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +126,55 @@ func TestLockIsKept(t *testing.T) {
 	}
 	if w := p.Warnings(); len(w) != 1 || w[0].Code != "lock_not_written" {
 		t.Errorf("warnings: %v", w)
+	}
+}
+
+// The plugins that "auto" comes to are locked once they have opened, and from
+// then on a changed one is refused and not passed over.
+func TestWhatAutoComesToIsLocked(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"hostpower", "rapl"} {
+		binary := filepath.Join(dir, name)
+		for _, argv := range [][]string{{"go", "build", "-o", binary, "./plugins/" + name}, {command, "plugins", "install", "--dir", filepath.Join(dir, "plugins"), binary}} {
+			if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v\n%s", argv, err, output)
+			}
+		}
+	}
+	s := llem.Study{Spec: write(t, ""), Settings: llem.Settings{PluginDirs: []string{pluginDir, filepath.Join(dir, "plugins")}, ResultsDir: t.TempDir()}}
+	s.Spec.Energy = []string{"auto"}
+	r, err := llem.RunStudy(t.Context(), s)
+	if err != nil || len(r.Trials) != 1 {
+		t.Fatalf("run: %v, %d trials, failed %v", err, len(r.Trials), r.Failed)
+	}
+	want := []string{"sim"}
+	for _, source := range r.Trials[0].Sources {
+		if source.Plugin.Name != "" { // nvml has none
+			want = append(want, source.Plugin.Name)
+		}
+	}
+	slices.Sort(want)
+	if len(want) < 2 {
+		t.Fatalf("auto came to no plugin: %+v", r.Trials[0].Sources)
+	}
+	path := llem.LockPath(s.Spec.Path)
+	for _, file := range []string{path, filepath.Join(r.Dir, registry.LockFile)} {
+		lock, err := registry.ReadLock(file)
+		if err != nil || !slices.Equal(slices.Sorted(maps.Keys(lock.Plugins)), want) {
+			t.Fatalf("%s holds %v, expected %v (%v)", file, lock, want, err)
+		}
+	}
+	lock, _ := registry.ReadLock(path)
+	for _, name := range want[:len(want)-1] { // sim is last
+		changed := lock.Plugins[name]
+		changed.Digest = "sha256:" + strings.Repeat("0", 64)
+		lock.Plugins[name] = changed
+	}
+	if err := registry.WriteLock(path, lock); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := llem.Prepare(t.Context(), s); err == nil || !strings.Contains(err.Error(), "energy: plugin "+want[0]+" in ") || !strings.Contains(err.Error(), "is not the one that") {
+		t.Errorf("a changed source: %v", err)
 	}
 }
 

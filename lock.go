@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/registry"
 	"github.com/llenergymeasure/llem/sdk"
@@ -33,8 +34,7 @@ func readLock(studyPath string) (*registry.Lock, error) {
 // that are new to it later, and returns the lock of the plugins in use. A
 // place that cannot be written is a warning: a study may be run from a
 // read-only directory, and its results hold the lock, too.
-func (p *Prepared) keepLock() (*registry.Lock, error) {
-	names := p.pluginNames()
+func (p *Prepared) keepLock(names []string) (*registry.Lock, error) {
 	now, err := p.Registry.LockFor(names)
 	if err != nil || p.Spec.Path == "" {
 		return now, err
@@ -46,18 +46,40 @@ func (p *Prepared) keepLock() (*registry.Lock, error) {
 	if len(kept.Missing(names)) == 0 {
 		return now, nil
 	}
-	if err := registry.WriteLock(LockPath(p.Spec.Path), kept.Extend(now)); err != nil {
-		p.warnings = append(p.warnings, sdk.Warning{Code: "lock_not_written", Message: fmt.Sprintf(
-			"%v; a later change of its plugins will not be noticed", err)})
+	p.lock = kept.Extend(now)
+	if err := registry.WriteLock(LockPath(p.Spec.Path), p.lock); err != nil {
+		p.notLocked(err)
 	}
 	return now, nil
+}
+
+func (p *Prepared) notLocked(err error) {
+	p.warnings = append(p.warnings, sdk.Warning{Code: "lock_not_written", Message: fmt.Sprintf(
+		"%v; a later change of its plugins will not be noticed", err)})
+}
+
+// lockedAuto refuses plugins that "auto" may come to and that differ from the
+// lock: passed over, they would change the source of the joules unnoticed.
+func (p *Prepared) lockedAuto(found *findings) {
+	if p.lock == nil || !slices.Contains(p.Spec.Energy, auto) {
+		return
+	}
+	for _, name := range measure.AutoSources() {
+		// One that is not installed any more is told of by the source that
+		// stands in for it.
+		if entry, err := p.Registry.Find(name); err == nil {
+			if err := p.lock.Check(entry); err != nil {
+				found.add("energy", err.Error(), "")
+			}
+		}
+	}
 }
 
 func (p *Prepared) pluginNames() []string { return pluginNames(p.Spec, p.Cells) }
 
 // PluginNames lists the plugins that a study names: those of its cells'
 // backends and of its energy sources, without the built-in ones and without
-// those that "auto" may come to.
+// those that "auto" may come to: these are locked when it does.
 func PluginNames(spec *study.Study) ([]string, error) {
 	cells, err := study.Expand(spec)
 	return pluginNames(spec, cells), err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy/nvml"
 	"github.com/llenergymeasure/llem/core/measure"
@@ -19,6 +20,8 @@ import (
 type opener struct {
 	prepared *Prepared
 	secrets  map[string]secretTable // of the energy sources, by name
+	dir      *result.Dir
+	locked   []string // plugins in the lock of dir
 }
 
 // Backend starts a fresh process for one load.
@@ -51,9 +54,42 @@ func (o *opener) Source(ctx context.Context, name string) (measure.Source, error
 		}
 		return measure.Source{}, err
 	}
-	return measure.Source{
+	source := measure.Source{
 		Name: name, Plugin: identity(entry, plugin), Request: request, Sensor: plugin, Kill: plugin.Kill,
-	}, nil
+	}
+	if !slices.Contains(o.locked, pluginName) {
+		source.Sensor = lockedOnceOpen{Sensor: plugin, lock: func() { o.lock(pluginName) }}
+	}
+	return source, nil
+}
+
+// lockedOnceOpen is a source that "auto" tries: what does not open is none of
+// the study's plugins.
+type lockedOnceOpen struct {
+	measure.Sensor
+	lock func()
+}
+
+// Open locks the plugin if it opens.
+func (s lockedOnceOpen) Open(ctx context.Context, req sdk.OpenRequest) ([]sdk.Domain, error) {
+	domains, err := s.Sensor.Open(ctx, req)
+	if err == nil {
+		s.lock()
+	}
+	return domains, err
+}
+
+// lock adds a plugin to the locks beside the study and in the results. Like
+// any lock that cannot be written, a failure is a warning.
+func (o *opener) lock(name string) {
+	o.locked = append(o.locked, name)
+	lock, err := o.prepared.keepLock(o.locked)
+	if err == nil {
+		err = o.dir.WriteLock(lock.Text())
+	}
+	if err != nil {
+		o.prepared.notLocked(err)
+	}
 }
 
 func identity(entry registry.Entry, plugin *host.Plugin) result.Plugin {

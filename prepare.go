@@ -37,30 +37,39 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 	if s.Spec == nil {
 		return nil, errors.New("prepare a study: Spec is nil; read one with study.Load or study.Parse")
 	}
-	p := &Prepared{Study: s, Plugins: map[string]registry.Entry{}, schemas: map[string]sdk.DescribeReport{}}
-	cells, err := study.Expand(s.Spec)
+	p, err := begin(s)
 	if err != nil {
 		return nil, err
 	}
-	p.Cells, p.sources = cells, namedSources(s.Spec)
-	if err := p.openRegistry(); err != nil {
+	if p.Cells, err = study.Expand(s.Spec); err != nil {
 		return nil, err
 	}
-	for _, check := range []func(context.Context) (study.Problems, error){p.findPlugins, p.checkParameters, p.identify, p.checkStatic} {
-		problems, err := check(ctx)
+	// Each step adds to what is found, and leaves cells alone that are refused.
+	found := newFindings(s.Spec)
+	for _, step := range []func(context.Context, *findings) error{
+		p.findPlugins, p.checkPasses, p.checkParameters, p.placeModels, p.identify, p.checkStatic,
+	} {
+		err := step(ctx, found)
 		if ctx.Err() != nil {
 			// What was found then may be a consequence of the interrupt.
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			return nil, err
-		}
-		if len(problems) > 0 {
-			return nil, problems
+			return nil, errors.Join(found.err(), err)
 		}
 	}
-	p.Plan = plan.Build(s.Spec, cells)
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	p.Plan = plan.Build(s.Spec, p.Cells)
 	return p, nil
+}
+
+// begin opens the registry for a study.
+func begin(s Study) (*Prepared, error) {
+	p := &Prepared{Study: s, Plugins: map[string]registry.Entry{}, schemas: map[string]sdk.DescribeReport{}}
+	p.sources = namedSources(s.Spec)
+	return p, p.openRegistry()
 }
 
 // Warnings is what is doubtful and does not stop the study: directories that
@@ -89,8 +98,7 @@ func (p *Prepared) openRegistry() error {
 }
 
 // findPlugins finds the plugin of every instance in use and reads its schema.
-func (p *Prepared) findPlugins(ctx context.Context) (study.Problems, error) {
-	found := findings{spec: p.Spec}
+func (p *Prepared) findPlugins(ctx context.Context, found *findings) error {
 	seen := map[string]bool{}
 	for _, cell := range p.Cells {
 		if seen[cell.Instance] {
@@ -101,13 +109,18 @@ func (p *Prepared) findPlugins(ctx context.Context) (study.Problems, error) {
 			found.add("backends."+cell.Instance, err.Error(), "")
 		}
 	}
-	p.unusedSources(&found)
+	p.unusedSources(found)
+	p.findSources(ctx, found)
+	return nil
+}
+
+func (p *Prepared) findSources(ctx context.Context, found *findings) {
 	for _, s := range p.sources {
 		if err := p.usePlugin(ctx, s.plugin, s.version, sdk.KindEnergySource); err != nil {
 			found.add(s.key, err.Error(), "")
 		}
 	}
-	return found.list, nil
+	p.lockedAuto(found)
 }
 
 func (p *Prepared) usePlugin(ctx context.Context, name, version string, kind sdk.Kind) error {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"strings"
 
+	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -28,7 +30,7 @@ type secretTable struct {
 // read comes back as study.Problems.
 func (p *Prepared) resolveSecrets() (resolvedSecrets, error) {
 	all := resolvedSecrets{backends: map[string]map[string]string{}, sources: map[string]secretTable{}}
-	found := findings{spec: p.Spec}
+	found := newFindings(p.Spec)
 	for _, cell := range p.Cells {
 		if all.backends[cell.Instance] == nil {
 			all.backends[cell.Instance] = found.secrets("backends."+cell.Instance, p.schemas[cell.Plugin].BackendSchema, cell.Parameters).secrets
@@ -37,13 +39,22 @@ func (p *Prepared) resolveSecrets() (resolvedSecrets, error) {
 	for _, s := range p.sources {
 		all.sources[s.name] = found.secrets("sources."+s.name, p.schemas[s.plugin].SourceSchema, s.parameters)
 	}
-	if len(found.list) > 0 {
-		return all, found.list
-	}
-	return all, nil
+	return all, found.err()
 }
 
-// secrets takes the secret keys out of a table and reads their values.
+// oneSecret refuses cells of one instance with different secrets: there is one
+// set for an instance.
+func (f *findings) oneSecret(cell, first *study.Cell, schema []sdk.Parameter) {
+	for _, parameter := range schema {
+		if parameter.Secret && !reflect.DeepEqual(cell.Parameters[parameter.Key], first.Parameters[parameter.Key]) {
+			f.in(cell, "backends."+cell.Instance+"."+parameter.Key, "other cells of this backend have another secret",
+				fmt.Sprintf("give this one a [backends.NAME] of its own, with plugin = %q", cell.Plugin))
+		}
+	}
+}
+
+// secrets takes the secret keys out of a table and reads their values. They
+// stand at its top: the registry refuses schemas with others.
 func (f *findings) secrets(section string, schema []sdk.Parameter, table map[string]any) secretTable {
 	parted := secretTable{secrets: map[string]string{}, rest: maps.Clone(table)}
 	for _, parameter := range schema {

@@ -1,0 +1,35 @@
+package measure
+
+import (
+	"fmt"
+
+	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// passUnit is how many requests one pass has: those of a batch, or those in
+// flight in a closed loop. Less than one pass is never prepared. key is what
+// the study calls that number.
+func passUnit(c study.Cell) (requests int64, key string) {
+	if c.Load.Mode == string(sdk.LoopBatch) {
+		return int64(c.Workload.Requests), "workload.requests"
+	}
+	return max(1, int64(c.Load.Concurrency)), "load.concurrency"
+}
+
+// CheckPass refuses a cell of which one pass alone is more than is made at
+// once: the prompts of a Run are held whole in memory. Key paths are those of
+// the study.
+func CheckPass(c study.Cell) []sdk.Diagnostic {
+	unit, key := passUnit(c)
+	each := int64(c.Workload.InputTokens) + requestTokens
+	if unit <= mostPreparedTokens/each {
+		return nil
+	}
+	return []sdk.Diagnostic{{
+		Severity: sdk.SeverityError, KeyPath: key,
+		Message: fmt.Sprintf("one pass of %d requests with %d input tokens is %d tokens with %d for each request's own fields; at most %d are prepared at once (%d MiB)",
+			unit, c.Workload.InputTokens, unit*each, requestTokens, mostPreparedTokens, mostPreparedTokens*4>>20),
+		Advice: fmt.Sprintf("lower it to %d, or lower workload.input_tokens", mostPreparedTokens/each),
+	}}
+}
