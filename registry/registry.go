@@ -50,6 +50,7 @@ type Entry struct {
 type Registry struct {
 	dirs    []Dir
 	missing map[string]bool // by path of a Dir
+	holding map[string]bool // those with plugins, usable or not
 	entries map[string]*Entry
 	options Options
 
@@ -66,7 +67,7 @@ func Open(dirs []Dir, o Options) (*Registry, error) {
 	if o.LookPath == nil {
 		o.LookPath = exec.LookPath
 	}
-	r := &Registry{dirs: dirs, missing: map[string]bool{}, entries: map[string]*Entry{}, options: o}
+	r := &Registry{dirs: dirs, missing: map[string]bool{}, holding: map[string]bool{}, entries: map[string]*Entry{}, options: o}
 	seen := map[string]bool{} // real paths: a directory does not shadow itself
 	for _, dir := range dirs {
 		if real, err := filepath.EvalSymlinks(dir.Path); err == nil {
@@ -115,6 +116,7 @@ func (r *Registry) list(dir Dir) error {
 			continue
 		}
 		if entry, ok := read(path); ok {
+			r.holding[dir.Path] = true
 			entry.Origin = dir.Origin
 			r.add(entry)
 		}
@@ -202,14 +204,26 @@ func (r *Registry) Find(name string) (Entry, error) {
 func (r *Registry) notFound(name string) error {
 	e := &NotFoundError{Name: name, Installed: sortedKeys(r.entries)}
 	e.Nearest = sdk.Nearest(name, e.Installed)
-	for _, dir := range r.dirs {
-		where := fmt.Sprintf("%s (%s)", dir.Path, dir.Origin)
-		if r.missing[dir.Path] {
-			where = fmt.Sprintf("%s (%s, not there)", dir.Path, dir.Origin)
-		}
-		e.Searched = append(e.Searched, where)
-	}
+	e.Searched = r.Searched()
 	return e
+}
+
+// Searched lists the directories that were looked into, each with its origin
+// and with a word if it held no plugin: a directory of that name may be there
+// for something else.
+func (r *Registry) Searched() []string {
+	var list []string
+	for _, dir := range r.dirs {
+		state := ", no plugin in it"
+		switch {
+		case r.missing[dir.Path]:
+			state = ", not there"
+		case r.holding[dir.Path]:
+			state = ""
+		}
+		list = append(list, fmt.Sprintf("%s (%s%s)", dir.Path, dir.Origin, state))
+	}
+	return list
 }
 
 // NotFoundError is the answer to a name that no plugin has.

@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/energy/nvml"
 	"github.com/llenergymeasure/llem/registry"
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/plugintest"
@@ -29,16 +30,15 @@ type searchFlags struct {
 	PluginDir []string `help:"Search this directory for plugins first (repeatable)." type:"path" placeholder:"DIR"`
 }
 
-func (f searchFlags) open(a *app) (*registry.Registry, []registry.Dir, error) {
-	dirs := registry.SearchPath(f.PluginDir, a.user.PluginDirs)
-	r, err := registry.Open(dirs, registry.Options{
+func (f searchFlags) open(a *app) (*registry.Registry, error) {
+	r, err := registry.Open(registry.SearchPath(f.PluginDir, a.user.PluginDirs), registry.Options{
 		CacheDir: filepath.Join(llem.CacheDir(a.user), "registry"), CoreVersion: llem.Version,
 	})
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, usageError{err}
 	}
 	a.warn(r.Warnings())
-	return r, dirs, nil
+	return r, nil
 }
 
 type pluginList struct {
@@ -47,7 +47,7 @@ type pluginList struct {
 
 // Run prints a table on a terminal and `name version` lines elsewhere.
 func (c *pluginList) Run(a *app) error {
-	r, dirs, err := c.open(a)
+	r, err := c.open(a)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,7 @@ func (c *pluginList) Run(a *app) error {
 			fmt.Fprintf(a.stderr, "warning: %s cannot be used: %v\n", e.Name, e.Problem)
 		}
 	}
-	var searched []string
-	for _, d := range dirs {
-		searched = append(searched, fmt.Sprintf("%s (%s)", d.Path, d.Origin))
-	}
-	fmt.Fprintf(a.stderr, "Searched: %s\n", strings.Join(searched, ", "))
+	fmt.Fprintf(a.stderr, "Searched: %s\nBuilt in: %s\n", strings.Join(r.Searched(), ", "), nvml.Name)
 	return nil
 }
 
@@ -107,7 +103,10 @@ type pluginShow struct {
 
 // Run prints who the plugin is and its parameters.
 func (c *pluginShow) Run(a *app) error {
-	r, _, err := c.open(a)
+	if c.Name == nvml.Name {
+		return showBuiltIn(a)
+	}
+	r, err := c.open(a)
 	if err != nil {
 		return err
 	}
@@ -181,9 +180,12 @@ type pluginCheck struct {
 
 // Run runs the conformance suite and prints a line for each rule.
 func (c *pluginCheck) Run(a *app) error {
+	if c.Name == nvml.Name {
+		return usageError{fmt.Errorf("%s is built into llem and is no plugin; `llem plugins show %s` says what it reads", nvml.Name, nvml.Name)}
+	}
 	command := []string{c.Name}
 	if !strings.ContainsRune(c.Name, os.PathSeparator) {
-		r, _, err := c.open(a)
+		r, err := c.open(a)
 		if err != nil {
 			return err
 		}
@@ -250,15 +252,15 @@ type pluginLock struct {
 
 // Run writes llem.lock beside the study.
 func (c *pluginLock) Run(a *app) error {
-	spec, err := loadStudy(c.Study)
+	s, err := a.loadStudy(c.Study, llem.Settings{PluginDirs: c.PluginDir})
 	if err != nil {
 		return err
 	}
-	r, _, err := c.open(a)
+	r, err := c.open(a)
 	if err != nil {
 		return err
 	}
-	names, err := llem.PluginNames(spec)
+	names, err := llem.PluginNames(s.Spec)
 	if err != nil {
 		return usageError{err}
 	}

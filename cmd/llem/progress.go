@@ -12,6 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/llenergymeasure/llem/core/measure"
+	"github.com/llenergymeasure/llem/core/report"
 	"github.com/llenergymeasure/llem/core/result"
 )
 
@@ -38,7 +39,7 @@ func newProgress(w io.Writer, quiet bool) *progress {
 func (p *progress) open(headline string) {
 	if !p.quiet && terminal(p.w) {
 		p.refresh, p.gone = make(chan any), make(chan any, 1)
-		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithManualRefresh(p.refresh), mpb.WithShutdownNotifier(p.gone), mpb.WithWidth(24))
+		p.bars = mpb.New(mpb.WithOutput(device(p.w)), mpb.WithManualRefresh(p.refresh), mpb.WithShutdownNotifier(p.gone), mpb.WithWidth(24))
 	}
 	p.say(headline)
 }
@@ -53,7 +54,7 @@ func (p *progress) update(at measure.Progress) {
 	if p.bars == nil {
 		return
 	}
-	line := strings.TrimSpace(fmt.Sprintf("%s  block %d  %s %s", at.Label, at.Block+1, at.Phase, at.Detail))
+	line := strings.TrimSpace(report.OneLine(fmt.Sprintf("%s  block %d  %s %s", at.Label, at.Block+1, at.Phase, at.Detail)))
 	p.line.Store(&line)
 	if p.bar == nil {
 		bar, err := p.bars.Add(int64(at.Trials), mpb.BarStyle().Build(),
@@ -86,6 +87,7 @@ func (p *progress) say(line string) {
 	if p.quiet {
 		return
 	}
+	line = report.OneLine(line)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bars == nil {

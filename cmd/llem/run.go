@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -15,23 +12,6 @@ import (
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
-
-// Exit codes.
-const (
-	exitDone        = 0
-	exitFailed      = 1 // something failed; what was finished is kept
-	exitUsage       = 2 // bad study, configuration or usage
-	exitInterrupted = 130
-)
-
-// errFailed says that the command has told all about its failure already.
-var errFailed = errors.New("")
-
-// usageError is an error of what the user wrote.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
 
 // app is what every command gets: where to write, and the user's settings.
 type app struct {
@@ -54,6 +34,7 @@ type commandLine struct {
 
 // run is llem without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = printed{stdout}, printed{stderr}
 	var line commandLine
 	exited, code := false, exitDone
 	parser, err := kong.New(&line,
@@ -88,37 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitCode(ctx, stderr, parsed.Run(a))
 }
 
-// exitCode prints an error and turns it into the exit code. After an interrupt
-// whatever comes back is taken for its consequence.
-func exitCode(ctx context.Context, stderr io.Writer, err error) int {
-	var (
-		problems study.Problems
-		usage    usageError
-	)
-	switch {
-	case err == nil:
-		return exitDone
-	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "interrupted")
-		return exitInterrupted
-	case errors.Is(err, errFailed):
-		return exitFailed
-	case errors.As(err, &problems):
-		fmt.Fprintln(stderr, strings.TrimRight(problems.Error(), "\n"))
-		return exitUsage
-	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "error:", err)
-		return exitUsage
-	}
-	fmt.Fprintln(stderr, "error:", err)
-	return exitFailed
-}
-
-// loadStudy reads a study file; whatever is wrong with it is a usage error.
-func loadStudy(path string) (*study.Study, error) {
-	s, err := study.Load(path)
+// loadStudy reads a study file; whatever is wrong with it, and with its
+// plugins' tables, is a usage error.
+func (a *app) loadStudy(path string, settings llem.Settings) (llem.Study, error) {
+	settings.User = a.user
+	s, err := llem.Load(a.ctx, path, settings)
 	if err != nil {
-		return nil, usageError{err}
+		return s, usageError{err}
 	}
 	return s, nil
 }
@@ -151,10 +108,4 @@ func (versionFlag) BeforeReset(k *kong.Kong) error {
 	fmt.Fprintln(k.Stdout, "llem", llem.Version)
 	k.Exit(exitDone)
 	return nil
-}
-
-// terminal tells whether w is a terminal that colours and redrawing suit.
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && os.Getenv("TERM") != "dumb" && isTerminal(file)
 }

@@ -30,17 +30,15 @@ type runCommand struct {
 
 // Run implements the command.
 func (c *runCommand) Run(a *app) error {
-	spec, err := loadStudy(c.Study)
+	display := newProgress(a.stderr, c.Quiet)
+	s, err := a.loadStudy(c.Study, llem.Settings{PluginDirs: c.PluginDir, ResultsDir: c.Out, Progress: display.update})
 	if err != nil {
 		return err
 	}
-	if err := c.override(spec); err != nil {
+	if err := c.override(s.Spec); err != nil {
 		return usageError{err}
 	}
-	display := newProgress(a.stderr, c.Quiet)
-	prepared, err := a.prepare(llem.Study{Spec: spec, Settings: llem.Settings{
-		PluginDirs: c.PluginDir, ResultsDir: c.Out, User: a.user, Progress: display.update,
-	}})
+	prepared, err := a.prepare(s)
 	if err != nil {
 		return err
 	}
@@ -48,7 +46,7 @@ func (c *runCommand) Run(a *app) error {
 		return printPlan(a.stdout, prepared)
 	}
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
-	display.open(fmt.Sprintf("%s: %s in %s, at least %s", spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
+	display.open(fmt.Sprintf("%s: %s in %s, at least %s", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
 	deaf := context.AfterFunc(a.ctx, func() {
 		display.say("interrupted: unloading the engine and keeping what is finished; interrupt again to kill it")
 	})
@@ -110,7 +108,7 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 	for i, cell := range p.Cells {
 		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
 		for _, d := range p.Checks[i].Diagnostics {
-			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, d.Message)
+			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, report.OneLine(d.Message))
 		}
 	}
 	for _, block := range p.Plan.Blocks {
@@ -135,8 +133,10 @@ func leastTime(p *llem.Prepared) time.Duration {
 	return time.Duration(p.Plan.LeastNs).Round(time.Second)
 }
 
-// printSummary prints results on stdout in one of the three formats.
+// printSummary prints results on stdout in one of the three formats. The table
+// sees to its own text, and what machines read is left as it is.
 func printSummary(w io.Writer, s report.Summary, format string) error {
+	w = device(w)
 	switch format {
 	case "json":
 		return report.JSON(w, s)

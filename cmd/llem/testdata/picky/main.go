@@ -1,5 +1,6 @@
 // Command picky is a backend for the tests of llem: it refuses some cells,
-// wants a secret, and says on stderr only that it got one.
+// wants a secret, says on stderr only that it got one, and talks to the
+// terminal where it can.
 package main
 
 import (
@@ -15,6 +16,9 @@ import (
 func main() { serve.Backend(picky{}) }
 
 type picky struct{}
+
+// steering clears a terminal, in both ways to write that, and turns text around.
+const steering = "\x1b[2J\u009b2J\u202e\nnext"
 
 func (picky) Describe() sdk.Description {
 	return sdk.Description{
@@ -33,6 +37,9 @@ func (picky) Check(_ context.Context, cells []sdk.Cell, _ sdk.Depth) ([]sdk.Cell
 	for i, cell := range cells {
 		checks[i].Loops, checks[i].Edge, checks[i].MaxCancelMs = []sdk.Loop{sdk.LoopBatch}, sdk.EdgeQuiesced, 1000
 		need, room := int64(cell.Workload.MaxInputTokens+cell.Workload.MaxOutputTokens), cell.Parameters.Int("context", 64)
+		checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{
+			Severity: sdk.SeverityWarning, KeyPath: "context", Message: "short" + steering,
+		})
 		if need > room {
 			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{
 				Severity: sdk.SeverityError, KeyPath: "context",
@@ -45,7 +52,7 @@ func (picky) Check(_ context.Context, cells []sdk.Cell, _ sdk.Depth) ([]sdk.Cell
 
 func (picky) Load(_ context.Context, req sdk.LoadRequest, _ *sdk.Progress) (sdk.LoadReport, error) {
 	fmt.Fprintf(os.Stderr, "token with sum %x\n", sha256.Sum256([]byte(req.Secrets["token"])))
-	return sdk.LoadReport{}, &sdk.Error{Code: sdk.ModelMissing, Message: "the hub has no such model"}
+	return sdk.LoadReport{}, &sdk.Error{Code: sdk.ModelMissing, Message: "the hub has no such model" + steering}
 }
 
 func (picky) Run(context.Context, *sdk.Run) error { return nil }
