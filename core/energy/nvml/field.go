@@ -13,7 +13,7 @@ import (
 const (
 	fieldUpdateNs    = int64(100e6)
 	fieldPeriod      = 50 * time.Millisecond
-	memoryPeriod     = 250 * time.Millisecond
+	memoryPeriod     = 300 * time.Millisecond
 	fieldAveragingNs = int64(1e9)
 )
 

@@ -36,6 +36,7 @@ type ring struct {
 	lastDrainNs int64
 	offsetNs    int64
 	mapped      bool   // offsetNs is known
+	mixedUntil  int64  // so long the ring may hold stamps from before a clock step
 	dropped     uint64 // to be told with the next batch
 }
 
@@ -43,7 +44,13 @@ type ring struct {
 func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 	begin := r.clock.mono()
 	next := begin + int64(ringPeriod)
-	samples, err := r.gpu.PowerRing(r.lastUs)
+	// The driver compares stamps: after a step back it would hold the new samples
+	// for old ones and the old for new, so the whole ring is read.
+	since, mixed := r.lastUs, begin < r.mixedUntil
+	if mixed {
+		since = 0
+	}
+	samples, err := r.gpu.PowerRing(since)
 	if err != nil {
 		return nil, next, fmt.Errorf("drain the power ring: %w", err)
 	}
@@ -55,17 +62,20 @@ func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 	var bad refusals
 	var stamps []int64
 	if step := offset - r.offsetNs; r.mapped && max(step, -step) > clockStepNs {
-		// The driver compares stamps too: after a step back it would hold the new
-		// samples for old ones, so the whole ring is read.
 		if samples, err = r.gpu.PowerRing(0); err != nil {
 			return nil, next, fmt.Errorf("drain the power ring after the wall clock was set: %w", err)
 		}
 		samples = r.unseen(bad.zeros(samples))
 		stamps = placeAcrossStep(samples, r.offsetNs, offset, r.lastNs, now, r.periodNs)
+		r.mixedUntil = now + 2*int64(r.depth)*r.periodNs
 		r.events.add(Event{Code: EventClockStep, UUID: r.gpu.UUID(), MonoNs: now,
 			Message: fmt.Sprintf("the wall clock was set by %.3f ms since the drain before; the samples around the step were placed by their spacing", float64(-step)/1e6)})
 	} else {
-		samples = r.order(bad.zeros(samples), &bad)
+		if samples = bad.zeros(samples); mixed {
+			samples = r.unseen(samples)
+		} else {
+			samples = r.order(samples, &bad)
+		}
 		for _, s := range samples {
 			stamps = append(stamps, int64(s.WallUs)*1000+offset)
 		}

@@ -1,0 +1,248 @@
+package nvml
+
+import (
+	"encoding/csv"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// bent streams a GPU whose ring answers are bent, for ten seconds.
+func bent(t *testing.T, bend func(drain int, list []ringSample) []ringSample) (c *collected, s *Source) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newFake("GPU-1")
+		drain := 0
+		g.bend = func(list []ringSample) []ringSample { drain++; return bend(drain, list) }
+		s = sourceOf(g)
+		var err error
+		if c, _, err = streamed(t, s, 10*time.Second, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	return c, s
+}
+
+// rising tells whether stamps rise by one period each, within 10 µs.
+func rising(stamps []int64, periodNs int64) bool {
+	for i := 1; i < len(stamps); i++ {
+		if d := stamps[i] - stamps[i-1] - periodNs; d < -10_000 || d > 10_000 {
+			return false
+		}
+	}
+	return len(stamps) > 0
+}
+
+func TestRingThatMisbehaves(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		bend    func(drain int, list []ringSample) []ringSample
+		dropped uint64
+		whole   bool // no sample is missing
+		events  map[string]bool
+	}{
+		{name: "well", bend: func(_ int, l []ringSample) []ringSample { return l }, whole: true},
+		{name: "unused entries at the end", whole: true, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(_ int, l []ringSample) []ringSample { return append(l, ringSample{}, ringSample{}) }},
+		{name: "twice", whole: true, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(_ int, l []ringSample) []ringSample { return append(l, l...) }},
+		{name: "backwards", whole: true, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(_ int, l []ringSample) []ringSample { slices.Reverse(l); return l }},
+		{name: "old ones again", whole: true, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(d int, l []ringSample) []ringSample {
+				if d > 3 {
+					l = append([]ringSample{{WallUs: l[0].WallUs - 20_000, MilliW: 1}}, l...)
+				}
+				return l
+			}},
+		{name: "a power of zero, 2^63, NaN and ten kilowatts", dropped: 4, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(d int, l []ringSample) []ringSample {
+				if d == 4 {
+					l[10].MilliW, l[20].MilliW, l[30].MilliW, l[40].MilliW = 0, 1<<63, noMilliW, 10_000_000
+				}
+				return l
+			}},
+		{name: "stamps of another century", whole: true, events: map[string]bool{EventSamplesRefused: true},
+			bend: func(d int, l []ringSample) []ringSample {
+				if d == 4 {
+					l = append(l, ringSample{WallUs: l[0].WallUs * 2, MilliW: 300_000}, ringSample{WallUs: 1 << 63, MilliW: 300_000})
+				}
+				return l
+			}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c, s := bent(t, x.bend)
+			stamps, values, dropped := c.of("GPU-1")
+			if dropped != x.dropped {
+				t.Errorf("%d dropped, want %d", dropped, x.dropped)
+			}
+			if !slices.IsSorted(stamps) || slices.ContainsFunc(values, func(v int64) bool { return v != 300_000 }) {
+				t.Error("stamps fall or values are bent")
+			}
+			if x.whole && (!rising(stamps, int64(fakePeriod)) || len(stamps) < 440) {
+				t.Errorf("%d samples, some are missing", len(stamps))
+			}
+			for code := range codes(s) {
+				if !x.events[code] {
+					t.Errorf("event %s", code)
+				}
+			}
+			if n := codes(s); len(n) != len(x.events) {
+				t.Errorf("events %v, want %v", n, x.events)
+			}
+		})
+	}
+}
+
+// A ring that gives only zeros gives no joule and no watermark.
+func TestRingOfZeros(t *testing.T) {
+	c, s := bent(t, func(_ int, l []ringSample) []ringSample {
+		for i := range l {
+			l[i].MilliW = 0
+		}
+		return l
+	})
+	if len(c.batches["GPU-1"]) != 0 || codes(s)[EventSamplesRefused] == 0 {
+		t.Errorf("%v", codes(s))
+	}
+}
+
+// ringSteps drives the steps of a ring by hand.
+func ringSteps(t *testing.T, steps func(t *testing.T, r *ring, g *fakeGPU, wall *int64, take func())) (out []sdk.SampleBatch, events []Event) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newFake("GPU-1")
+		shift := int64(0)
+		clock := bubbleClocks()
+		clock.wall = func() int64 { return time.Now().UnixNano() + shift }
+		g.wall = clock.wall
+		var log eventLog
+		r := &ring{gpu: g, domain: "GPU-1", clock: clock, events: &log, mostMilliW: 7e6, periodNs: ringUpdateNs, depth: ringDepth}
+		steps(t, r, g, &shift, func() {
+			list, _, err := r.step()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, list...)
+		})
+		events = log.since(0)
+	})
+	return out, events
+}
+
+func TestWallClockStep(t *testing.T) {
+	for _, step := range []time.Duration{-time.Hour, -2 * time.Second, -300 * time.Millisecond, -15 * time.Millisecond, 2 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second, time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			batches, events := ringSteps(t, func(t *testing.T, r *ring, g *fakeGPU, shift *int64, take func()) {
+				time.Sleep(3 * time.Second)
+				take()
+				time.Sleep(615 * time.Millisecond)
+				g.mu.Lock()
+				g.tick() // what is in the ring was stamped before the step
+				g.mu.Unlock()
+				*shift = int64(step)
+				time.Sleep(385 * time.Millisecond)
+				take()
+				time.Sleep(time.Second)
+				take()
+			})
+			var stamps []int64
+			for _, b := range batches {
+				stamps = append(stamps, b.MonoNs...)
+				if b.Dropped != 0 {
+					t.Errorf("%d dropped", b.Dropped)
+				}
+			}
+			if len(stamps) < ringDepth+98 || !rising(stamps, int64(fakePeriod)) {
+				t.Errorf("%d samples, not evenly spaced across the step", len(stamps))
+			}
+			if len(events) != 1 || events[0].Code != EventClockStep {
+				t.Errorf("%v", events)
+			}
+		})
+	}
+}
+
+func TestLateDrain(t *testing.T) {
+	batches, events := ringSteps(t, func(_ *testing.T, _ *ring, _ *fakeGPU, _ *int64, take func()) {
+		time.Sleep(3 * time.Second)
+		take()
+		time.Sleep(5 * time.Second)
+		take()
+	})
+	lost := uint64(250 - ringDepth)
+	if len(batches) != 2 || batches[1].Dropped < lost-1 || batches[1].Dropped > lost+1 {
+		t.Fatalf("%d batches, %d dropped, want about %d", len(batches), batches[len(batches)-1].Dropped, lost)
+	}
+	if len(events) != 1 || events[0].Code != EventRingLate || events[0].Count != batches[1].Dropped {
+		t.Errorf("%v", events)
+	}
+}
+
+// The samples of a real H100, in the answers that a driver would give to a drain
+// each second, come through whole.
+func TestRecordedRing(t *testing.T) {
+	f, err := os.Open("../testdata/h100/samples.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []ringSample
+	for _, row := range rows {
+		us, err1 := strconv.ParseUint(row[0], 10, 64)
+		mw, err2 := strconv.ParseUint(row[1], 10, 64)
+		if err1 != nil || err2 != nil {
+			t.Fatal(row)
+		}
+		all = append(all, ringSample{us, mw})
+	}
+	now := int64(all[0].WallUs) * 1000
+	play := &playback{fakeGPU: &fakeGPU{uuid: "GPU-1"}, all: all, now: &now}
+	const wallAhead = int64(1_795_000_000e9)
+	clock := clocks{mono: func() int64 { return now - wallAhead }, wall: func() int64 { return now }}
+	var log eventLog
+	r := &ring{gpu: play, domain: "GPU-1", clock: clock, events: &log, mostMilliW: 7e6, periodNs: ringUpdateNs, depth: ringDepth}
+	var n int
+	for end := int64(all[len(all)-1].WallUs)*1000 + 1e9; now < end; now += 1e9 {
+		batches, _, err := r.step()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range batches {
+			for i := range b.MonoNs {
+				if want := all[n]; b.MonoNs[i] != int64(want.WallUs)*1000-wallAhead || b.Values[i] != int64(want.MilliW) {
+					t.Fatalf("sample %d is %d at %d", n, b.Values[i], b.MonoNs[i])
+				}
+				n++
+			}
+		}
+	}
+	if n != len(all) || len(log.since(0)) != 0 {
+		t.Errorf("%d of %d samples; %v", n, len(all), log.since(0))
+	}
+}
+
+// playback answers with what a recorded ring held at a moment.
+type playback struct {
+	*fakeGPU
+	all []ringSample
+	now *int64
+}
+
+func (p *playback) PowerRing(lastUs uint64) ([]ringSample, error) {
+	var out []ringSample
+	for _, s := range p.all {
+		if int64(s.WallUs)*1000 <= *p.now-23e6 {
+			out = append(out, s)
+		}
+	}
+	out = out[max(0, len(out)-ringDepth):]
+	return slices.DeleteFunc(out, func(s ringSample) bool { return s.WallUs <= lastUs }), nil
+}
