@@ -45,6 +45,7 @@ func (c *runCommand) Run(a *app) error {
 	if c.DryRun {
 		return printPlan(a.stdout, prepared)
 	}
+	keepSmall()
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
 	display.open(fmt.Sprintf("%s: %s in %s, at least %s", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
 	deaf := context.AfterFunc(a.ctx, func() {
