@@ -114,6 +114,9 @@ func (d Domain) Validate() error {
 	if !(d.Accuracy.GainRel >= 0 && d.Accuracy.GainRel <= 10) || !(d.Accuracy.OffsetW >= 0 && d.Accuracy.OffsetW <= 1e9) {
 		return fmt.Errorf("energy domain %q: accuracy (gain %v, offset %v W) is not a pair of sensible half-widths", d.ID, d.Accuracy.GainRel, d.Accuracy.OffsetW)
 	}
+	if !(d.Accuracy.Confidence >= 0 && d.Accuracy.Confidence <= 1) {
+		return fmt.Errorf("energy domain %q: accuracy.confidence = %v is no probability; 0 says that it is not stated", d.ID, d.Accuracy.Confidence)
+	}
 	return nil
 }
 

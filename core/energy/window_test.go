@@ -288,6 +288,8 @@ func TestDomainIsChecked(t *testing.T) {
 		"trailing":  func(d *Domain) { d.Reading = ReadingTrailingMean },
 		"gain":      func(d *Domain) { d.Accuracy.GainRel = math.NaN() },
 		"offset":    func(d *Domain) { d.Accuracy.OffsetW = math.Inf(1) },
+		"no chance": func(d *Domain) { d.Accuracy.Confidence = math.NaN() },
+		"chance":    func(d *Domain) { d.Accuracy.Confidence = 95 },
 	} {
 		d := good
 		spoil(&d)
