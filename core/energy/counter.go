@@ -50,7 +50,7 @@ func (q *query) counter() (Window, error) {
 	if !h0.wide() && !h1.wide() {
 		q.lossHarmless = true
 		if n := t.losses(s[e0.a].MonoNs, s[e1.b].MonoNs); n > 0 {
-			q.warn(CodeSampleGap, SeverityInfo, "samples are missing in %d places away from the edges (period %s); the counter went on there", n, ms(t.periodNs))
+			q.warn(CodeSampleGap, SeverityInfo, "samples are missing between the edges (%d gaps, period %s); the counter went on there", n, ms(t.periodNs))
 		}
 	}
 	return w, nil
