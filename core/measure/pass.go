@@ -7,21 +7,22 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// passUnit is how many requests one pass has: those of a batch, or those in
-// flight in a closed loop. Less than one pass is never prepared. key is what
-// the study calls that number.
-func passUnit(c study.Cell) (requests int64, key string) {
+// passUnit is how many requests are prepared at a time: those of a batch pass,
+// or those in flight in a closed loop. Less is never prepared. key is what the
+// study calls that number.
+func passUnit(c study.Cell) (requests int, key string) {
 	if c.Load.Mode == string(sdk.LoopBatch) {
-		return int64(c.Workload.Requests), "workload.requests"
+		return c.Workload.Requests, "workload.requests"
 	}
-	return max(1, int64(c.Load.Concurrency)), "load.concurrency"
+	return max(1, c.Load.Concurrency), "load.concurrency"
 }
 
 // CheckPass refuses a cell of which one pass alone is more than is made at
 // once: the prompts of a Run are held whole in memory. Key paths are those of
 // the study.
 func CheckPass(c study.Cell) []sdk.Diagnostic {
-	unit, key := passUnit(c)
+	requests, key := passUnit(c)
+	unit := int64(requests)
 	each := int64(c.Workload.InputTokens) + requestTokens
 	if unit <= mostPreparedTokens/each {
 		return nil

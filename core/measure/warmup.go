@@ -61,15 +61,6 @@ func closedHeartbeatMs(usual time.Duration, conditioningS float64) uint32 {
 	return uint32(min(usual, max(100*time.Millisecond, seconds(conditioningS)/6)).Milliseconds())
 }
 
-// unit is how many requests are prepared at a time: those of a batch pass, or
-// those that a closed loop has in flight.
-func (t *trial) unit() int {
-	if contractLoop(t.cell.Load.Mode) == sdk.LoopBatch {
-		return t.cell.Workload.Requests
-	}
-	return max(1, t.cell.Load.Concurrency)
-}
-
 // warmUp runs the workload at full shape and returns the rate in requests/s.
 func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	t.progress(PhaseWarmUp, 0, "")
@@ -82,7 +73,7 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 		passes, limitNs = fastPasses, 0
 	}
 	spec := t.spec("")
-	unit := t.unit()
+	unit, _ := passUnit(t.cell)
 	passes = min(passes, mostPasses(t.cell.Workload, unit))
 	items := requests(t.cell.Workload, t.vocab(), warmUpStream, unit*passes)
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
@@ -195,7 +186,7 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	t.progress(PhasePrepare, 0, "")
 	p := t.cell.Protocol
 	longest := float64(newSettleRule(p.ConditioningS).mostNs)/1e9 + float64(t.windows)*p.WindowS
-	unit := t.unit()
+	unit, _ := passUnit(t.cell)
 	count, wanted := passesToPrepare(t.cell.Workload, unit, t.windows, rate, longest)
 	if count < wanted {
 		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", wanted, count))
