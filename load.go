@@ -43,7 +43,7 @@ func tableProblems(ctx context.Context, s Study, known study.Problems) study.Pro
 		}
 		section := "backends." + name
 		if err := p.usePlugin(ctx, instance.Plugin, instance.Version, sdk.KindBackend); err != nil {
-			found.add(section, err.Error(), "")
+			found.add(p.backendKey(name), err.Error(), "")
 			continue
 		}
 		for _, d := range sdk.CheckTable(p.schemas[instance.Plugin].BackendSchema, sdk.Table(instance.Parameters)) {

@@ -100,18 +100,28 @@ func (p *Prepared) openRegistry() error {
 // findPlugins finds the plugin of every instance in use and reads its schema.
 func (p *Prepared) findPlugins(ctx context.Context, found *findings) error {
 	seen := map[string]bool{}
-	for _, cell := range p.Cells {
+	for i := range p.Cells {
+		cell := &p.Cells[i]
 		if seen[cell.Instance] {
 			continue
 		}
 		seen[cell.Instance] = true
 		if err := p.usePlugin(ctx, cell.Plugin, cell.Version, sdk.KindBackend); err != nil {
-			found.add("backends."+cell.Instance, err.Error(), "")
+			found.in(cell, p.backendKey(cell.Instance), err.Error(), "")
 		}
 	}
 	p.unusedSources(found)
 	p.findSources(ctx, found)
 	return nil
+}
+
+// backendKey is where the study says which plugin an instance is: in its table
+// or, without one, by its name.
+func (p *Prepared) backendKey(instance string) string {
+	if _, defined := p.Spec.Backends[instance]; defined {
+		return "backends." + instance
+	}
+	return "backend"
 }
 
 func (p *Prepared) findSources(ctx context.Context, found *findings) {

@@ -58,16 +58,21 @@ func (c *runCommand) Run(a *app) error {
 	return errors.Join(c.show(a, result, trials), err)
 }
 
-// show prints what a run left, and says in one line what it lacks.
+// show prints what a run left. A table that cannot be printed hides nothing
+// else: the results are on disk.
 func (c *runCommand) show(a *app, r llem.StudyResult, trials int) error {
 	if r.Dir == "" {
 		return nil
 	}
+	var unprinted error
 	if len(r.Trials)+len(r.Failed) > 0 {
-		if err := printSummary(a.stdout, r.Summary, c.Format); err != nil {
-			return err
-		}
+		unprinted = printSummary(a.stdout, r.Summary, c.Format)
 	}
+	return errors.Join(unprinted, c.lacks(a, r, trials))
+}
+
+// lacks says where the results are and, in one line, what is missing.
+func (c *runCommand) lacks(a *app, r llem.StudyResult, trials int) error {
 	fmt.Fprintf(a.stderr, "results in %s\n", r.Dir)
 	switch {
 	case a.ctx.Err() != nil:

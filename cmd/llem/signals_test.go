@@ -51,6 +51,20 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestInterruptHidesNoFailure interrupts a run whose table cannot be written.
+func TestInterruptHidesNoFailure(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(oneCell, "window_s = 2", "window_s = 600", 1)
+	r := startRun(t, text, "sh", "-c", `exec llem "$@" >/dev/full`, "sh")
+	r.await(t, "a plugin", func() bool { return len(survivors(r.cookie)) >= 3 })
+	_ = r.cmd.Process.Signal(syscall.SIGINT)
+	state := r.wait(t)
+	failed, results := "error: print the table: write /dev/stdout: no space left on device\ninterrupted\n", "\nresults in "
+	if said := r.stderr.String(); state.ExitCode() != 130 || !strings.HasSuffix(said, failed) || !strings.Contains(said, results) {
+		t.Errorf("exit code %d, stderr: %s", state.ExitCode(), said)
+	}
+}
+
 // TestSecondSignalKills hangs the engine's unload: the first interrupt would
 // wait for it, the second does not.
 func TestSecondSignalKills(t *testing.T) {
