@@ -22,7 +22,7 @@ func TestASourceThatBreaks(t *testing.T) {
 	}{
 		{"exit", "exit code 5): sensor bus error", "source_stopped", PhaseMeasure},
 		{"flood", `source_flood: domain "package-0" declares an update period of 5 ms and sends more than 20000 samples a second`, "source_flood", PhaseMeasure},
-		{"stuck", "the source is complete until", "source_stuck", PhaseIdle},
+		{"stuck", "the source is complete until: the watermark of domain process/package-0 stood still for", "source_stuck", PhaseIdle},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			r := newRig(t, "", "").each(func(c *study.Cell) { c.Protocol.IdleS = 0.05 })

@@ -60,6 +60,11 @@ func domainErrors(w result.Window, r *recorder) string {
 		if text += d.Error + "; "; r.failure(d.Source) != nil {
 			text += fmt.Sprintf("source %s stopped: %v; ", d.Source, r.failure(d.Source))
 		}
+		for _, doubt := range r.doubts() {
+			if doubt.Code == codeSourceStuck && doubt.Domain == d.DomainID {
+				text += doubt.Message + "; "
+			}
+		}
 	}
 	return text + "`llem plugins list` shows the energy sources"
 }
