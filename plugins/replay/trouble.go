@@ -66,24 +66,19 @@ func newTroubles(r recording) troubles {
 			}
 		}
 	}
-	lost, silent := []loss{}, []loss{}
+	lost, silent := []loss{}, []gap{}
 	for _, g := range r.Gaps {
 		if g.Lost > 0 {
 			lost = append(lost, loss{atNs: g.FromNs, dropped: g.Lost})
 		} else {
-			silent = append(silent, loss{atNs: g.FromNs, skipped: 1})
+			silent = append(silent, g)
 		}
 	}
+	skips, shapes := problems[codeSkipped], problems[codeShape]
+	skipped, bare := divide(silent, skips, shapes)
 	t.losses = append(t.losses, place(lost, r.Gaps, problems[codeDropped], func(l *loss) *uint64 { return &l.dropped })...)
-	_, skips := problems[codeSkipped]
-	if shape, ok := problems[codeShape]; ok && !skips {
-		for i := range silent {
-			silent[i].skipped, silent[i].bare = 0, 1
-		}
-		t.losses = append(t.losses, place(silent, r.Gaps, shape, func(l *loss) *uint64 { return &l.bare })...)
-	} else {
-		t.losses = append(t.losses, place(silent, r.Gaps, problems[codeSkipped], func(l *loss) *uint64 { return &l.skipped })...)
-	}
+	t.losses = append(t.losses, place(skipped, r.Gaps, skips, func(l *loss) *uint64 { return &l.skipped })...)
+	t.losses = append(t.losses, place(bare, r.Gaps, shapes, func(l *loss) *uint64 { return &l.bare })...)
 	slices.SortStableFunc(t.losses, func(a, b loss) int { return cmp.Compare(a.atNs, b.atNs) })
 	late := func(e echo) bool { return e.code == codeBackwards }
 	slices.SortStableFunc(t.echoes, func(a, b echo) int {
@@ -98,6 +93,31 @@ func newTroubles(r recording) troubles {
 	return t
 }
 
+// divide tells gaps of batches that never came from gaps of batches without
+// values, as far as counts and places of the two problems allow it.
+func divide(silent []gap, skips, shapes problem) (skipped, bare []loss) {
+	mustSkip := func(g gap) bool { return shapes.Count == 0 || g.holdsEnd(skips) || !g.touches(shapes) }
+	budget := int64(skips.Count) - int64(len(skips.ends()))
+	for _, g := range silent {
+		if mustSkip(g) && !g.holdsEnd(skips) {
+			budget--
+		}
+	}
+	for _, g := range silent {
+		may := budget > 0 && g.touches(skips) && !g.holdsEnd(shapes)
+		switch {
+		case may && !mustSkip(g):
+			budget--
+			fallthrough
+		case mustSkip(g):
+			skipped = append(skipped, loss{atNs: g.FromNs, skipped: 1})
+		default:
+			bare = append(bare, loss{atNs: g.FromNs, bare: 1})
+		}
+	}
+	return skipped, bare
+}
+
 // place moves the losses so that the first and the last are where the problem
 // has them, and adds what was lost before the first sample or behind the last.
 func place(list []loss, gaps []gap, p problem, amount func(*loss) *uint64) []loss {
@@ -108,12 +128,8 @@ func place(list []loss, gaps []gap, p problem, amount func(*loss) *uint64) []los
 	for i := range list {
 		total += *amount(&list[i])
 	}
-	ends := []int64{p.FirstNs, p.LastNs}
-	if p.FirstNs == p.LastNs {
-		ends = ends[:1]
-	}
 	taken := -1 // by the first end
-	for _, at := range ends {
+	for _, at := range p.ends() {
 		i := slices.IndexFunc(list, func(l loss) bool { return inGap(gaps, l.atNs, at) })
 		switch {
 		case i >= 0 && i != taken:
@@ -133,6 +149,23 @@ func place(list []loss, gaps []gap, p problem, amount func(*loss) *uint64) []los
 		*amount(&list[first]) += p.Count - total
 	}
 	return list
+}
+
+// ends are the places that a problem names.
+func (p problem) ends() []int64 {
+	if p.FirstNs == p.LastNs {
+		return []int64{p.FirstNs}
+	}
+	return []int64{p.FirstNs, p.LastNs}
+}
+
+// touches tells whether the problem may have been met in the gap.
+func (g gap) touches(p problem) bool {
+	return p.Count > 0 && p.FirstNs < g.ToNs && g.FromNs <= p.LastNs
+}
+
+func (g gap) holdsEnd(p problem) bool {
+	return p.Count > 0 && (g.FromNs <= p.FirstNs && p.FirstNs < g.ToNs || g.FromNs <= p.LastNs && p.LastNs < g.ToNs)
 }
 
 // inGap tells whether both stamps lie between the same two samples.
