@@ -27,7 +27,7 @@ func Load(ctx context.Context, path string, settings Settings) (Study, error) {
 // tableProblems checks the plugins' tables of a study that has no cells yet. A
 // key that is missing may come from what could not be read, so only those that
 // are there are judged, and only backends that something names.
-func tableProblems(ctx context.Context, s Study, known study.Problems) study.Problems {
+func tableProblems(ctx context.Context, s Study, known study.Problems) []study.Problem {
 	p, err := begin(s)
 	if err != nil {
 		return nil // it is told once the study can be read
