@@ -158,7 +158,7 @@ func (q *query) finish(w Window) (Window, error) {
 	w.GainRel, w.OffsetW, w.Estimated = d.Accuracy.GainRel, d.Accuracy.OffsetW, d.Estimated
 	if duty := d.Duty(); duty < 1 {
 		w.CoverageRatio *= duty
-		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel*(1-duty)/(1-dutyAliasAt))
+		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel*min(1, (1-duty)/duty))
 		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, ms(d.AveragingNs), ms(d.UpdateNs))
 	}
 	if d.Estimated {
@@ -177,14 +177,13 @@ func (q *query) finish(w Window) (Window, error) {
 	return w, nil
 }
 
-// Random error of duty sampling: a load whose ripple is locked to a sensor that
-// looks at 25 ms of every 100 ms is misread by 2-11 % (1 sd over the phase), and
-// longer windows do not help (simulation after the characterisation in arXiv
-// 2312.02741). The upper end is taken, scaled to the unseen share.
-const (
-	dutyAliasRel = 0.11
-	dutyAliasAt  = 0.25
-)
+// dutyAliasRel is the random error of duty sampling: a load whose ripple is locked
+// to a sensor that looks at 25 ms of every 100 ms is misread by 2-11 % (1 sd over
+// the phase), and longer windows do not help (simulation after the characterisation
+// in arXiv 2312.02741). The upper end is taken. A sensor that looks at half of the
+// time or less can see one half of a ripple only, whatever its duty; one that looks
+// longer sees both, and errs by at most the share (1-duty)/duty of it.
+const dutyAliasRel = 0.11
 
 // edgeModel is the random error of a window's two edges, one standard deviation
 // as a fraction of the energy. Each edge is known in time to a uniform width

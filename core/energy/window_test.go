@@ -276,6 +276,40 @@ func TestDutySampling(t *testing.T) {
 	}
 }
 
+// A ripple of ±20 % in step with the sensor, as long on as off, is held by the
+// modelled error at every phase and every duty.
+func TestDutySamplingOfALockedRipple(t *testing.T) {
+	const update = int64(100e6)
+	for _, average := range []int64{10e6, 25e6, 50e6, 75e6, 90e6} {
+		d := watts(ReadingInstant)
+		d.AveragingNs, d.UpdateNs = average, update
+		held := 0
+		for phase := int64(0); phase < update; phase += 1e6 {
+			busy := int64(0) // of the time that the sensor looks at
+			for ns := phase; ns < phase+average; ns += 1e6 {
+				if ns%update < update/2 {
+					busy += 1e6
+				}
+			}
+			value := 240_000 + 120_000*busy/average
+			var s []Sample
+			for ns := int64(0); ns <= 20e9; ns += update {
+				s = append(s, Sample{MonoNs: ns, Value: value})
+			}
+			w, err := trace(t, d, 20e9, s...).Window(5e9, 15e9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(w.EnergyJ/3000-1) <= 1.96*w.RandomRel {
+				held++
+			}
+		}
+		if held < 95 {
+			t.Errorf("%s of %s: the truth is held at %d %% of the phases", ms(average), ms(update), held)
+		}
+	}
+}
+
 func TestDomainIsChecked(t *testing.T) {
 	good := watts(ReadingInstant)
 	for name, spoil := range map[string]func(*Domain){
