@@ -20,8 +20,8 @@ import (
 // enoughChanges is done earlier.
 const (
 	lookRing      = 400 * time.Millisecond
-	lookCounter   = 2200 * time.Millisecond
-	lookField     = 1200 * time.Millisecond
+	lookCounter   = 2100 * time.Millisecond
+	lookField     = 1150 * time.Millisecond
 	enoughChanges = 25
 	lookPause     = time.Millisecond
 )

@@ -67,7 +67,7 @@ func (c *counter) wake() <-chan struct{} { return c.wakeup }
 // once it has lasted for the lesser of burstNs, and at the greater whatever comes.
 func (c *counter) edgeAfterNs() int64 { return c.updateNs * 3 / 2 }
 
-func (c *counter) burstNs() (least, most int64) { return c.updateNs * 5 / 2, c.updateNs * 9 / 2 }
+func (c *counter) burstNs() (least, most int64) { return c.updateNs * 9 / 4, c.updateNs * 9 / 2 }
 
 // step reads if a read is due, else only moves the watermark.
 func (c *counter) step() ([]sdk.SampleBatch, int64, error) {
@@ -91,8 +91,8 @@ func (c *counter) step() ([]sdk.SampleBatch, int64, error) {
 	if c.bursting {
 		pause = int64(burstPeriod)
 		if changed && before.ns >= c.burstBegin {
-			// The next change is a period away: no need to look for half of it.
-			pause = max(pause, c.updateNs/2)
+			// The next change is a period away, give or take a fifth.
+			pause = max(pause, c.updateNs*13/20)
 		}
 		least, most := c.burstNs()
 		if lasted := now - c.burstBegin; changed && lasted >= least || lasted >= most {

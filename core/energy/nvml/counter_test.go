@@ -43,9 +43,7 @@ func TestDriverReloadRaisesTheEpoch(t *testing.T) {
 		s := sourceOf(g)
 		c, domains, err := streamed(t, s, 10*time.Second, func() {
 			time.Sleep(5 * time.Second)
-			g.mu.Lock()
-			g.energyBase = -5 * 300_000 // counts from zero again
-			g.mu.Unlock()
+			g.set(func() { g.energyBase = -5 * 300_000 }) // counts from zero again
 		})
 		if err != nil || codes(s)[EventCounterRestarted] != 1 {
 			t.Fatalf("%v %v", err, s.Events(0))

@@ -44,25 +44,26 @@ func newFake(uuid string) *fakeGPU {
 	}
 }
 
-func (f *fakeGPU) gone() bool {
+// set changes the GPU while it is read.
+func (f *fakeGPU) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lost
+	change()
 }
 
 func (f *fakeGPU) UUID() string        { return f.uuid }
 func (f *fakeGPU) Facts() device.Facts { return f.facts }
 
 func (f *fakeGPU) EnergyMilliJ() (uint64, error) {
-	if f.counterErr != nil {
-		return 0, f.counterErr
-	}
-	if f.gone() {
-		return 0, errLost
-	}
 	time.Sleep(f.counterCost)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.counterErr != nil {
+		return 0, f.counterErr
+	}
+	if f.lost {
+		return 0, errLost
+	}
 	f.counterCalls++
 	ticks := int64(time.Since(f.born) / (100 * time.Millisecond))
 	value := uint64(f.energyBase + ticks*100*int64(f.watts))
@@ -89,15 +90,15 @@ func (f *fakeGPU) tick() {
 }
 
 func (f *fakeGPU) PowerRing(lastUs uint64) ([]ringSample, error) {
-	if f.ringErr != nil {
-		return nil, f.ringErr
-	}
-	if f.gone() {
-		return nil, errLost
-	}
 	time.Sleep(f.ringCost)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ringErr != nil {
+		return nil, f.ringErr
+	}
+	if f.lost {
+		return nil, errLost
+	}
 	f.ringCalls++
 	f.tick()
 	out := slices.DeleteFunc(slices.Clone(f.seen), func(s ringSample) bool { return s.WallUs <= lastUs })

@@ -148,9 +148,9 @@ func (s *Source) ensure() error {
 	return nil
 }
 
-// Mark asks for dense reads of the energy counters from now on, for about
-// 0.4 s, and returns at once. edgeNs is the stamp soon after it (0.15 s with the
-// usual counter) that the burst resolves best: a span that the counter is to be
+// Mark asks for dense reads of the energy counters from now on, until the changes
+// around edgeNs are seen (0.25 to 0.45 s with the usual counter), and returns at
+// once. edgeNs is the stamp soon after it (0.15 s) that the burst resolves best: a span that the counter is to be
 // judged over, such as the audit of a trial, should begin and end at such stamps.
 // Call it at a Run's begin and end, or a little ahead of an edge that is known
 // before. Edges elsewhere lie between reads up to 10 s apart, and energy.Window

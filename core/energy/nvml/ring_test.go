@@ -1,10 +1,7 @@
 package nvml
 
 import (
-	"encoding/csv"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,9 +137,7 @@ func TestWallClockStep(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				take()
 				time.Sleep(615 * time.Millisecond)
-				g.mu.Lock()
-				g.tick() // what is in the ring was stamped before the step
-				g.mu.Unlock()
+				g.set(g.tick) // what is in the ring was stamped before the step
 				*shift = int64(step)
 				time.Sleep(385 * time.Millisecond)
 				take()
@@ -180,69 +175,4 @@ func TestLateDrain(t *testing.T) {
 	if len(events) != 1 || events[0].Code != EventRingLate || events[0].Count != batches[1].Dropped {
 		t.Errorf("%v", events)
 	}
-}
-
-// The samples of a real H100, in the answers that a driver would give to a drain
-// each second, come through whole.
-func TestRecordedRing(t *testing.T) {
-	f, err := os.Open("../testdata/h100/samples.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []ringSample
-	for _, row := range rows {
-		us, err1 := strconv.ParseUint(row[0], 10, 64)
-		mw, err2 := strconv.ParseUint(row[1], 10, 64)
-		if err1 != nil || err2 != nil {
-			t.Fatal(row)
-		}
-		all = append(all, ringSample{us, mw})
-	}
-	now := int64(all[0].WallUs) * 1000
-	play := &playback{fakeGPU: &fakeGPU{uuid: "GPU-1"}, all: all, now: &now}
-	const wallAhead = int64(1_795_000_000e9)
-	clock := clocks{mono: func() int64 { return now - wallAhead }, wall: func() int64 { return now }}
-	var log eventLog
-	r := &ring{gpu: play, domain: "GPU-1", clock: clock, events: &log, mostMilliW: 7e6, periodNs: ringUpdateNs, depth: ringDepth}
-	var n int
-	for end := int64(all[len(all)-1].WallUs)*1000 + 1e9; now < end; now += 1e9 {
-		batches, _, err := r.step()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, b := range batches {
-			for i := range b.MonoNs {
-				if want := all[n]; b.MonoNs[i] != int64(want.WallUs)*1000-wallAhead || b.Values[i] != int64(want.MilliW) {
-					t.Fatalf("sample %d is %d at %d", n, b.Values[i], b.MonoNs[i])
-				}
-				n++
-			}
-		}
-	}
-	if n != len(all) || len(log.since(0)) != 0 {
-		t.Errorf("%d of %d samples; %v", n, len(all), log.since(0))
-	}
-}
-
-// playback answers with what a recorded ring held at a moment.
-type playback struct {
-	*fakeGPU
-	all []ringSample
-	now *int64
-}
-
-func (p *playback) PowerRing(lastUs uint64) ([]ringSample, error) {
-	var out []ringSample
-	for _, s := range p.all {
-		if int64(s.WallUs)*1000 <= *p.now-23e6 {
-			out = append(out, s)
-		}
-	}
-	out = out[max(0, len(out)-ringDepth):]
-	return slices.DeleteFunc(out, func(s ringSample) bool { return s.WallUs <= lastUs }), nil
 }

@@ -72,6 +72,33 @@ func TestRingAndCounter(t *testing.T) {
 	})
 }
 
+// Whenever a mark falls between two ticks of the counter, its edge is resolved.
+func TestMarkAtAnyPhase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sourceOf(newFake("GPU-1"))
+		var edges []int64
+		c, domains, err := streamed(t, s, 6*time.Minute, func() {
+			for range 30 {
+				edges = append(edges, s.Mark())
+				time.Sleep(10*time.Second + 7*time.Millisecond)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace := traceOf(t, c, domains[1])
+		for i := 1; i < len(edges); i++ {
+			w, err := trace.Window(edges[i-1], edges[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := 300 * w.DurationS(); len(w.Warnings) != 0 || w.RandomRel > 0.003 || w.EnergyJ < want*0.997 || w.EnergyJ > want*1.003 {
+				t.Errorf("mark %d: %+v, want %v J", i, w, want)
+			}
+		}
+	})
+}
+
 // An edge far from any mark is told as unresolved, not guessed in silence.
 func TestEdgeBetweenSparseReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -100,14 +127,10 @@ func TestLostGPUEndsAloneAndLastEndsTheStream(t *testing.T) {
 		var lostAt int64
 		c, domains, err := streamed(t, s, 20*time.Second, func() {
 			time.Sleep(5500 * time.Millisecond)
-			a.mu.Lock()
-			a.lost = true
-			a.mu.Unlock()
+			a.set(func() { a.lost = true })
 			lostAt = s.clock.mono()
 			time.Sleep(8 * time.Second)
-			b.mu.Lock()
-			b.lost = true
-			b.mu.Unlock()
+			b.set(func() { b.lost = true })
 		})
 		if codes(s)[EventGPULost] != 2 || s.Events(0)[0].UUID != "GPU-a" {
 			t.Errorf("%v", s.Events(0))
@@ -137,7 +160,7 @@ func TestFailingSensorIsTriedAgainThenGivenUp(t *testing.T) {
 		s := sourceOf(g)
 		c, _, err := streamed(t, s, 20*time.Second, func() {
 			time.Sleep(5 * time.Second)
-			g.ringErr = errPermission
+			g.set(func() { g.ringErr = errPermission })
 		})
 		n := codes(s)
 		if err != nil || n[EventReadFailed] != mostFailures-1 || n[EventSensorEnded] != 1 {
@@ -156,7 +179,7 @@ func TestEmitErrorEndsTheStream(t *testing.T) {
 			t.Fatal(err)
 		}
 		full := errors.New("full")
-		if err := s.Stream(t.Context(), func(sdk.SampleBatch) error { return full }); err != full {
+		if err := s.Stream(t.Context(), func(sdk.SampleBatch) error { return full }); !errors.Is(err, full) {
 			t.Errorf("%v", err)
 		}
 		if err := s.Close(t.Context()); err != nil {

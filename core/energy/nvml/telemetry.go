@@ -37,8 +37,8 @@ func (s *Source) Facts() []device.Facts {
 	return list
 }
 
-// Read looks at the named GPUs, or all visible ones for nil. It costs tens of
-// microseconds each. A GPU that is not visible is not in the answer; a value that
+// Read looks at the named GPUs, or all visible ones for nil. It costs about
+// 0.1 ms each. A GPU that is not visible is not in the answer; a value that
 // cannot be read is nil.
 func (s *Source) Read(uuids []string) map[string]device.Reading {
 	gpus, end := s.begin()
