@@ -44,33 +44,59 @@ func (c clocks) offset() (ns, widthNs int64) {
 // the stamps rise, lie in (afterNs, untilNs] and are most evenly spaced.
 // Samples are in the order in which they were taken.
 func placeAcrossStep(samples []ringSample, oldOffset, newOffset, afterNs, untilNs, periodNs int64) []int64 {
-	stamps := func(k int) []int64 {
-		out := make([]int64, len(samples))
-		for i, s := range samples {
-			out[i] = int64(s.WallUs)*1000 + newOffset
-			if i < k {
-				out[i] = int64(s.WallUs)*1000 + oldOffset
-			}
+	n := len(samples)
+	at := func(i int, offset int64) int64 { return int64(samples[i].WallUs)*1000 + offset }
+	step := func(before, ns int64) fit {
+		f := fit{}
+		if ns <= before || ns > untilNs {
+			f.wrong = 1
 		}
-		return out
+		if before > 0 {
+			f.worst = max(ns-before-periodNs, periodNs-(ns-before))
+		}
+		return f
 	}
-	var best []int64
-	fewest, least := math.MaxInt, int64(math.MaxInt64)
-	for k := range len(samples) + 1 {
-		list := stamps(k)
-		wrong, worst, before := 0, int64(0), afterNs
-		for i, ns := range list {
-			if ns <= before || ns > untilNs {
-				wrong++
-			}
-			if i > 0 || afterNs > 0 {
-				worst = max(worst, max(ns-before-periodNs, periodNs-(ns-before)))
-			}
-			before = ns
+	// head[k] is the fit of the first k samples in old stamps, tail[k] that of the
+	// samples behind k in new ones.
+	head, tail := make([]fit, n+1), make([]fit, n+1)
+	for i := range n {
+		before := afterNs
+		if i > 0 {
+			before = at(i-1, oldOffset)
 		}
-		if wrong < fewest || wrong == fewest && worst < least {
-			best, fewest, least = list, wrong, worst
+		head[i+1] = head[i].and(step(before, at(i, oldOffset)))
+	}
+	for i := n - 2; i >= 0; i-- {
+		tail[i] = tail[i+1].and(step(at(i, newOffset), at(i+1, newOffset)))
+	}
+	best, bestFit := n, head[n]
+	for k := n - 1; k >= 0; k-- {
+		before := afterNs
+		if k > 0 {
+			before = at(k-1, oldOffset)
+		}
+		if f := head[k].and(step(before, at(k, newOffset))).and(tail[k]); f.better(bestFit) {
+			best, bestFit = k, f
 		}
 	}
-	return best
+	stamps := make([]int64, n)
+	for i := range samples {
+		if stamps[i] = at(i, newOffset); i < best {
+			stamps[i] = at(i, oldOffset)
+		}
+	}
+	return stamps
+}
+
+// fit says how well stamps suit a ring: how many are impossible, and how far the
+// worst distance of two is from the period.
+type fit struct {
+	wrong int
+	worst int64
+}
+
+func (f fit) and(o fit) fit { return fit{f.wrong + o.wrong, max(f.worst, o.worst)} }
+
+func (f fit) better(o fit) bool {
+	return f.wrong < o.wrong || f.wrong == o.wrong && f.worst < o.worst
 }

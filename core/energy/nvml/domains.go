@@ -1,6 +1,7 @@
 package nvml
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +23,10 @@ const (
 	unknownLimitMilliW = 3_000_000
 )
 
+// errStuckCounter is what a characterisation of two seconds shows on some virtual
+// GPUs.
+var errStuckCounter = errors.New("it does not move")
+
 // reader is one GPU and the sensors of it that are read.
 type reader struct {
 	gpu     gpu
@@ -40,7 +45,7 @@ type sensor interface {
 // else the counter, else the one-second average, else plain samples of power. The
 // instant field of GA100 and GH100 looks at a quarter of the time, so it is never
 // read where any of the others is there.
-func probe(g gpu, host string, known []device.Sensor, clock clocks, events *eventLog) (*reader, error) {
+func probe(ctx context.Context, g gpu, host string, known []device.Sensor, clock clocks, events *eventLog) (*reader, error) {
 	r := &reader{gpu: g}
 	facts := g.Facts()
 	limit := uint64(unknownLimitMilliW)
@@ -56,7 +61,7 @@ func probe(g gpu, host string, known []device.Sensor, clock clocks, events *even
 	watts, joules := base, base
 	watts.Unit, joules.Unit = sdk.UnitWatt, sdk.UnitJoule
 
-	entries, ringErr := g.PowerRing(0)
+	entries, ringErr := wholeRing(ctx, g)
 	if ringErr == nil {
 		d := watts
 		d.ID, d.Reading = g.UUID(), sdk.ReadingIntervalMean
@@ -72,6 +77,11 @@ func probe(g gpu, host string, known []device.Sensor, clock clocks, events *even
 		r.sensors = append(r.sensors, &ring{gpu: g, domain: d.ID, clock: clock, events: events, mostMilliW: most, periodNs: d.UpdatePeriodNs, depth: depth})
 	}
 	_, counterErr := g.EnergyMilliJ()
+	for _, s := range known {
+		if s.Name == sensorCounter && s.Error == "" && s.Calls > 0 && s.Changes == 0 {
+			counterErr = errStuckCounter
+		}
+	}
 	if counterErr == nil {
 		d := joules
 		d.Kind = counterKind(g)
@@ -80,6 +90,9 @@ func probe(g gpu, host string, known []device.Sensor, clock clocks, events *even
 		// an edge in a wide hole is told by the window.
 		d.UpdatePeriodNs, d.FirstSampleNs = learned(known, sensorCounter, counterUpdateNs), int64(ringPeriod)
 		d.Doc = facts.Model + ": the energy counter since driver load"
+		if ringErr != nil {
+			d.Doc += fmt.Sprintf("; the ring of power samples cannot be read: %v", ringErr)
+		}
 		r.domains = append(r.domains, d)
 		r.counter = &counter{gpu: g, domain: d.ID, clock: clock, events: events, mostMilliW: most, updateNs: d.UpdatePeriodNs, dense: ringErr != nil, wakeup: make(chan struct{}, 1)}
 		r.sensors = append(r.sensors, r.counter)

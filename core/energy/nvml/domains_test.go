@@ -91,13 +91,47 @@ func TestFallbackOrder(t *testing.T) {
 	}
 }
 
+// A ring that answers and holds nothing, and a counter that stands still, are not
+// taken for sensors.
+func TestSensorsThatSayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, bend := range map[string]func([]ringSample) []ringSample{
+			"empty":          func([]ringSample) []ringSample { return nil },
+			"unused entries": func(l []ringSample) []ringSample { return make([]ringSample, len(l)) },
+			"zeros": func(l []ringSample) []ringSample {
+				for i := range l {
+					l[i].MilliW = 0
+				}
+				return l
+			},
+		} {
+			g := newFake("u")
+			g.bend = bend
+			domains, err := sourceOf(g).Open(t.Context(), sdk.OpenRequest{})
+			if err != nil || len(domains) != 1 || domains[0].ID != "u/counter" || !strings.Contains(domains[0].Doc, errEmptyRing.Error()) {
+				t.Errorf("%s: %+v, %v", name, domains, err)
+			}
+			g.bendEnergy = func(int, uint64) uint64 { return 5 }
+			g.fields[field{fieldPowerAverage, scopeGPU}] = 300_000
+			s := sourceOf(g)
+			if err := s.Characterise(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			domains, err = s.Open(t.Context(), sdk.OpenRequest{})
+			if err != nil || len(domains) != 1 || domains[0].ID != "u/average" {
+				t.Errorf("%s and stuck: %+v, %v", name, domains, err)
+			}
+		}
+	})
+}
+
 // The domains make the headline that they should: the ring, checked by the
 // counter, with memory as a column of its own.
 func TestDomainsMakeTheHeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newFake("u")
 		g.fields[field{fieldPowerAverage, scopeMemory}] = 43_000
-		r, err := probe(g, "host", nil, bubbleClocks(), &eventLog{})
+		r, err := probe(t.Context(), g, "host", nil, bubbleClocks(), &eventLog{})
 		if err != nil {
 			t.Fatal(err)
 		}

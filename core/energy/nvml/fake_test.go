@@ -10,8 +10,8 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// fakeGPU draws constant power and has a ring and a counter like an H100's, with
-// their call costs. Its time is that of the test's bubble.
+// fakeGPU draws constant power and has a full ring and a counter like an H100's,
+// with their call costs. Its time is that of the test's bubble.
 type fakeGPU struct {
 	uuid  string
 	facts device.Facts
@@ -39,7 +39,7 @@ func newFake(uuid string) *fakeGPU {
 	most := int64(700_000)
 	return &fakeGPU{
 		uuid: uuid, facts: device.Facts{UUID: uuid, Model: "NVIDIA H100 80GB HBM3", Architecture: "hopper", Driver: "580.159.04", MostLimitMilliW: &most},
-		watts: 300, born: time.Now(), lastTick: time.Now(), fields: map[field]uint64{},
+		watts: 300, born: time.Now(), lastTick: time.Now().Add(-3 * time.Second), fields: map[field]uint64{},
 		ringCost: 620 * time.Microsecond, counterCost: 6 * time.Millisecond, cost: 50 * time.Microsecond,
 	}
 }

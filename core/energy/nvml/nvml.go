@@ -67,7 +67,7 @@ const phaseOpen = "open nvml"
 
 // Open loads NVML and finds what each visible GPU can report. A visible GPU that
 // reports nothing is an event, or the error if it is so with all.
-func (s *Source) Open(_ context.Context, _ sdk.OpenRequest) ([]sdk.Domain, error) {
+func (s *Source) Open(ctx context.Context, _ sdk.OpenRequest) ([]sdk.Domain, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readers != nil {
@@ -83,7 +83,7 @@ func (s *Source) Open(_ context.Context, _ sdk.OpenRequest) ([]sdk.Domain, error
 	var domains []sdk.Domain
 	var refused []error
 	for _, g := range s.chosen {
-		r, err := probe(g, host, s.sensors[g.UUID()], s.clock, &s.events)
+		r, err := probe(ctx, g, host, s.sensors[g.UUID()], s.clock, &s.events)
 		if err != nil {
 			refused = append(refused, err)
 			s.events.add(Event{Code: EventGPUUnreadable, UUID: g.UUID(), Message: err.Error(), MonoNs: s.clock.mono()})

@@ -2,6 +2,8 @@ package nvml
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -38,6 +40,30 @@ type ring struct {
 	mapped      bool   // offsetNs is known
 	mixedUntil  int64  // so long the ring may hold stamps from before a clock step
 	dropped     uint64 // to be told with the next batch
+}
+
+// errEmptyRing is what a GPU shows that has the call and keeps no samples.
+var errEmptyRing = errors.New("the ring stays empty")
+
+// wholeRing reads the ring once it holds something, for a driver that was loaded a
+// moment ago fills it only now.
+func wholeRing(ctx context.Context, g gpu) ([]ringSample, error) {
+	for range 20 {
+		samples, err := g.PowerRing(0)
+		if err != nil {
+			return nil, err
+		}
+		samples = slices.DeleteFunc(samples, func(s ringSample) bool { return s.WallUs == 0 || s.MilliW == 0 || s.MilliW == noMilliW })
+		if len(samples) > 0 {
+			return samples, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(ringUpdateNs)):
+		}
+	}
+	return nil, errEmptyRing
 }
 
 // step drains the ring.
@@ -130,7 +156,7 @@ func (r *ring) batches(samples []ringSample, stamps []int64, nowNs int64, late b
 		}
 		if late {
 			late = false
-			if missing := (ns-r.lastNs+r.periodNs/2)/r.periodNs - 1; missing > 0 {
+			if missing := (ns-r.lastNs+r.periodNs/2)/r.periodNs - 1; missing > 0 && r.lastNs > 0 {
 				r.dropped += uint64(missing)
 				r.events.add(Event{Code: EventRingLate, UUID: r.gpu.UUID(), MonoNs: nowNs, Count: uint64(missing),
 					Message: fmt.Sprintf("the power ring, %d samples deep, was drained too late: about %d samples are lost after %d ns", r.depth, missing, r.lastNs)})

@@ -95,16 +95,18 @@ func TestRingThatMisbehaves(t *testing.T) {
 	}
 }
 
-// A ring that gives only zeros gives no joule and no watermark.
+// A ring that turns to zeros gives no joule and no watermark.
 func TestRingOfZeros(t *testing.T) {
-	c, s := bent(t, func(_ int, l []ringSample) []ringSample {
+	c, s := bent(t, func(drain int, l []ringSample) []ringSample {
 		for i := range l {
-			l[i].MilliW = 0
+			if drain > 2 { // the first finds the ring, the second drains it
+				l[i].MilliW = 0
+			}
 		}
 		return l
 	})
-	if len(c.batches["GPU-1"]) != 0 || codes(s)[EventSamplesRefused] == 0 {
-		t.Errorf("%v", codes(s))
+	if len(c.batches["GPU-1"]) > 1 || codes(s)[EventSamplesRefused] == 0 {
+		t.Errorf("%d batches, %v", len(c.batches["GPU-1"]), codes(s))
 	}
 }
 
@@ -176,3 +178,55 @@ func TestLateDrain(t *testing.T) {
 		t.Errorf("%v", events)
 	}
 }
+
+// Whatever a driver answers, stamps rise, lie in the past and carry possible power.
+func FuzzRing(f *testing.F) {
+	f.Add([]byte("\x01\x02\x03"), int64(0))
+	f.Add([]byte{200, 1, 100, 1, 0, 0, 255, 255, 20, 9}, int64(-5e9))
+	f.Add([]byte{10, 1, 11, 1, 12, 1, 13, 1}, int64(2e6))
+	f.Fuzz(func(t *testing.T, entries []byte, step int64) {
+		now, shift := int64(1e15), int64(1e18)
+		clock := clocks{mono: func() int64 { return now }, wall: func() int64 { return now + shift }}
+		var list []ringSample
+		for i := 0; i+1 < len(entries); i += 2 {
+			s := ringSample{WallUs: uint64(now+shift)/1000 - 2_000_000 + uint64(entries[i])*10_000, MilliW: uint64(entries[i+1]) << 15}
+			switch entries[i] {
+			case 0:
+				s.WallUs = 0
+			case 255:
+				s.WallUs, s.MilliW = 1<<63+uint64(entries[i+1]), noMilliW
+			}
+			list = append(list, s)
+		}
+		g := &listGPU{fakeGPU: &fakeGPU{uuid: "GPU-1"}, list: list}
+		r := &ring{gpu: g, domain: "GPU-1", clock: clock, events: &eventLog{}, mostMilliW: 7e6, periodNs: ringUpdateNs, depth: ringDepth}
+		last := int64(0)
+		for range 4 {
+			batches, next, err := r.step()
+			if err != nil || next <= now {
+				t.Fatal(err, next)
+			}
+			for _, b := range batches {
+				for i, ns := range b.MonoNs {
+					if ns <= last || ns > now || b.Values[i] <= 0 || b.Values[i] > 7e6 || b.Dropped > 1<<40 {
+						t.Fatalf("%d mW at %d after %d, %d dropped", b.Values[i], ns, last, b.Dropped)
+					}
+					last = ns
+				}
+				if b.CompleteUntilNs != last {
+					t.Fatalf("watermark %d, last stamp %d", b.CompleteUntilNs, last)
+				}
+			}
+			now += 1e9
+			shift += step % 1e17
+		}
+	})
+}
+
+// listGPU always answers with the same list.
+type listGPU struct {
+	*fakeGPU
+	list []ringSample
+}
+
+func (g *listGPU) PowerRing(uint64) ([]ringSample, error) { return slices.Clone(g.list), nil }
