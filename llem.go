@@ -89,7 +89,7 @@ func RunExperiment(ctx context.Context, e Experiment) (ExperimentResult, error) 
 	if err != nil {
 		return ExperimentResult{}, err
 	}
-	if n := len(prepared.Cells); n != 1 {
+	if n, _ := prepared.Counts(); n != 1 {
 		return ExperimentResult{}, fmt.Errorf("run experiment %s: the study has %d cells and an experiment has one; use RunStudy", e.Spec.Name, n)
 	}
 	r, err := prepared.Run(ctx)

@@ -65,6 +65,16 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 	return p, nil
 }
 
+// Counts are the cells that the study asks for, and the probes beside them.
+func (p *Prepared) Counts() (cells, probes int) {
+	for _, c := range p.Cells {
+		if c.Probe {
+			probes++
+		}
+	}
+	return len(p.Cells) - probes, probes
+}
+
 // begin opens the registry for a study.
 func begin(s Study) (*Prepared, error) {
 	p := &Prepared{Study: s, Plugins: map[string]registry.Entry{}, schemas: map[string]sdk.DescribeReport{}}

@@ -30,7 +30,7 @@ func (c *configValidate) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s: ok, %s in %s\n", c.Study, count(len(p.Cells), "cell"), count(len(p.Plan.Blocks), "block"))
+	fmt.Fprintf(a.stdout, "%s: ok, %s in %s\n", c.Study, cellCounts(p, func(n int) string { return count(n, "cell") }), count(len(p.Plan.Blocks), "block"))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/term"
@@ -110,7 +111,7 @@ func (c *runCommand) override(spec *study.Study) error {
 // printPlan shows what a run would do.
 func printPlan(w io.Writer, p *llem.Prepared) error {
 	fmt.Fprintf(w, "Study   %s\n", p.Spec.Name)
-	fmt.Fprintf(w, "Cells   %d\n", len(p.Cells))
+	fmt.Fprintf(w, "Cells   %s\n", cellCounts(p, strconv.Itoa))
 	for i, cell := range p.Cells {
 		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
 		for _, d := range p.Checks[i].Diagnostics {
@@ -124,6 +125,15 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
 		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
 	return err
+}
+
+// cellCounts is the number of cells in the form given, and that of the probes.
+func cellCounts(p *llem.Prepared, form func(int) string) string {
+	cells, probes := p.Counts()
+	if probes == 0 {
+		return form(cells)
+	}
+	return form(cells) + " and " + count(probes, "probe")
 }
 
 // count is "1 trial" or "2 trials".

@@ -103,6 +103,7 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 		Cell: result.Cell{
 			ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Parameters: sdk.Table(cell.Parameters), Definition: cell.Definition,
 			Loop: contractLoop(cell.Load.Mode), Grouped: s.Study.Protocol.Order == plan.Grouped, Axes: axes(cell),
+			Probe: cell.Probe, ProbeID: cell.ProbeID,
 		},
 		Host: s.host, BootID: sdk.BootID(), CoreVersion: s.CoreVersion,
 		StartedUTC: time.Now().UTC().Format(time.RFC3339), Sources: recorder.describe(),

@@ -83,6 +83,9 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 			last += int64(50 * e.step)
 		}
 		whole := sleepUntil(ctx, last)
+		if e.fault == "prefill" { // no fault: it says where the first 12 steps end
+			pass.PrefillEndAt(sent + 12*int64(e.step))
+		}
 		for i, item := range pass.Items {
 			e.complete(run, pass.First+uint32(i), item, sent, min(last, sdk.MonoNow()), whole)
 		}

@@ -151,6 +151,7 @@ func (t *trial) idle(ctx context.Context) error {
 		return ctx.Err()
 	}
 	to := sdk.MonoNow()
+	t.record.Idle = &result.Idle{FromNs: from, ToNs: to}
 	traces := t.recorder.waitUntil(ctx, to, t.waits.watermark)
 	for _, id := range slices.Sorted(maps.Keys(traces)) {
 		window, err := traces[id].Window(from, to)

@@ -29,8 +29,11 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	if err := t.attempt.WritePower(traces, t.record.Load.EndNs, run.record.EndNs); err != nil {
 		return &phaseError{phase: "write", err: err}
 	}
+	t.record.Run.EnergyJ = t.runEnergy(run.record, traces)
 	for i, c := range cuts {
-		t.record.Windows = append(t.record.Windows, t.measureCut(i, c, traces))
+		w := t.measureCut(i, c, traces)
+		w.Phases, w.PhasesAbsent = t.phases(c, run.record.Passes, traces)
+		t.record.Windows = append(t.record.Windows, w)
 	}
 	t.gates(traces)
 	if len(cuts) < t.windows {

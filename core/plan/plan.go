@@ -45,6 +45,8 @@ type Plan struct {
 type Cell struct {
 	ID    string `json:"id"`
 	Label string `json:"label"`
+	// Probe: it is measured for other cells and never ranked.
+	Probe bool `json:"probe,omitempty"`
 }
 
 // Block is one replicate: cell ids in the order in which they run.
@@ -69,7 +71,7 @@ func Build(s *study.Study, cells []study.Cell) Plan {
 	ids := make([]string, len(cells))
 	for i, c := range cells {
 		ids[i] = c.ID
-		p.Cells = append(p.Cells, Cell{ID: c.ID, Label: c.Label})
+		p.Cells = append(p.Cells, Cell{ID: c.ID, Label: c.Label, Probe: c.Probe})
 		p.LeastNs += int64(blocks) * trialNs(c.Protocol, p.WindowsPerLoad)
 	}
 	for b := range blocks {

@@ -161,6 +161,7 @@ func (t Trial) bare() Trial {
 		Study: t.Study, Block: t.Block, Position: t.Position, Status: t.Status, Failure: t.Failure,
 		Cell: Cell{
 			ID: t.Cell.ID, Label: t.Cell.Label, Instance: t.Cell.Instance, Definition: t.Cell.Definition, Loop: t.Cell.Loop, Grouped: t.Cell.Grouped,
+			Probe: t.Cell.Probe, ProbeID: t.Cell.ProbeID,
 		},
 		Host: t.Host, BootID: t.BootID, StartedUTC: t.StartedUTC, FinishedUTC: t.FinishedUTC, CoreVersion: t.CoreVersion, Plugin: t.Plugin,
 		Sources: []Source{}, Boundary: t.Boundary, Headline: []string{}, Windows: []Window{},

@@ -52,6 +52,7 @@ type Trial struct {
 	// IdlePowerW is the mean power of each domain with the model loaded and no
 	// request, by domain id. Metadata: it is never subtracted.
 	IdlePowerW map[string]float64 `json:"idle_power_w,omitempty"`
+	Idle       *Idle              `json:"idle,omitempty"`
 
 	// Boundary says what the headline's joules cover; Headline names the
 	// domains that are summed for it.
@@ -75,6 +76,10 @@ type Cell struct {
 	Loop       sdk.Loop       `json:"loop"`
 	// Grouped: windows of one load stand in for loads (flagged, not ranked).
 	Grouped bool `json:"grouped,omitempty"`
+	// Probe: the cell is measured for others, to split their joules, and never
+	// ranked. ProbeID names the cell that is this one's probe.
+	Probe   bool   `json:"probe,omitempty"`
+	ProbeID string `json:"probe_id,omitempty"`
 }
 
 // Failure says why a trial has no result.
@@ -142,6 +147,9 @@ type Run struct {
 	Passes   []sdk.PassRecord `json:"passes,omitempty"`
 	Requests int64            `json:"requests"`
 	Failed   int64            `json:"failed"`
+	// EnergyJ is the headline's energy from begin to end; nil where a domain of
+	// it does not cover the whole Run.
+	EnergyJ *float64 `json:"energy_j,omitempty"`
 }
 
 // Conditioning is the part of the Run before the window.
@@ -183,6 +191,10 @@ type Window struct {
 	EnergyPerRequestJ     *float64 `json:"energy_per_request_j"`
 	OutputTokensPerS      float64  `json:"output_tokens_per_s"`
 	MeanPowerW            *float64 `json:"mean_power_w"`
+	// Phases splits EnergyJ at the first tokens of static batches; where it is nil
+	// PhasesAbsent says why.
+	Phases       *Phases `json:"phases,omitempty"`
+	PhasesAbsent string  `json:"phases_absent,omitempty"`
 	// Latencies of the requests of the window; nil where too few have stamps.
 	TTFT *Quantiles `json:"ttft,omitempty"`
 	TPOT *Quantiles `json:"tpot,omitempty"`

@@ -25,6 +25,12 @@ func (f field[T]) assign(target *T, value any) error {
 			return fmt.Errorf("it is empty")
 		}
 		*at = text
+	case *bool:
+		yes, ok := value.(bool)
+		if !ok {
+			return wrongType("true or false", value)
+		}
+		*at = yes
 	case *int:
 		n, ok := value.(int64)
 		if !ok {

@@ -16,7 +16,8 @@ const (
 	mostAxes  = 100
 )
 
-// Expand returns all cells of a study.
+// Expand returns all cells of a study, and after them their probes if it asks
+// for any.
 func Expand(s *Study) ([]Cell, error) {
 	var cells []Cell
 	for cell, err := range s.Cells() {
@@ -24,6 +25,9 @@ func Expand(s *Study) ([]Cell, error) {
 			return nil, err
 		}
 		cells = append(cells, *cell)
+	}
+	if s.Protocol.PhaseProbes {
+		cells = withProbes(cells)
 	}
 	return cells, nil
 }

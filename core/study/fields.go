@@ -6,7 +6,7 @@ import "slices"
 type field[T any] struct {
 	key string
 	// at returns a pointer to where the value goes: *string, *int, *int64,
-	// *float64 or *[]string.
+	// *float64, *bool or *[]string.
 	at   func(*T) any
 	enum []string
 	// min and max are inclusive; above is an exclusive lower bound.
@@ -72,6 +72,7 @@ var studyFields = []field[Study]{
 	{key: "protocol.order", at: func(s *Study) any { return &s.Protocol.Order }, enum: []string{"randomised", "grouped"}, fixed: true, doc: "grouped = one load, its windows as samples; flagged."},
 	{key: "protocol.windows", at: func(s *Study) any { return &s.Protocol.Windows }, min: one, max: bound(1000), fixed: true, doc: "Windows of each load."},
 	{key: "protocol.regime", at: func(s *Study) any { return &s.Protocol.Regime }, enum: []string{"hot"}, fixed: true, doc: "Thermal regime. This version measures the hot one."},
+	{key: "protocol.phase_probes", at: func(s *Study) any { return &s.Protocol.PhaseProbes }, fixed: true, doc: "A probe trial of one output token beside each cell, to split joules between prefill and decode."},
 
 	{key: "slo.ttft_ms", at: func(s *Study) any { return &s.SLO.TTFTMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of TTFT for goodput."},
 	{key: "slo.tpot_ms", at: func(s *Study) any { return &s.SLO.TPOTMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of TPOT for goodput."},

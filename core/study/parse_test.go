@@ -82,6 +82,8 @@ shared_prefix_tokens = 8
 sampling.temperature = 1
 sampling.top_p = 0.5
 sampling.top_k = 3
+[protocol]
+phase_probes = true
 [limits]
 trial_timeout_s = 1.5
 max_failures = 2
@@ -107,10 +109,13 @@ port = "/dev/ttyUSB0"
 	if diff := cmp.Diff(Limits{TrialTimeoutS: 1.5, MaxFailures: 2}, s.Limits); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]Instance{"fast": {"fast", "vllm", ">=0.9", map[string]any{"dtype": "auto"}, map[string]Pos{"plugin": {17, 1}, "version": {18, 1}, "dtype": {19, 1}}}}, s.Backends); diff != "" {
+	if !s.Protocol.PhaseProbes {
+		t.Error("no phase probes")
+	}
+	if diff := cmp.Diff(map[string]Instance{"fast": {"fast", "vllm", ">=0.9", map[string]any{"dtype": "auto"}, map[string]Pos{"plugin": {19, 1}, "version": {20, 1}, "dtype": {21, 1}}}}, s.Backends); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]Instance{"meter": {"meter", "meter", "", map[string]any{"port": "/dev/ttyUSB0"}, map[string]Pos{"port": {21, 1}}}}, s.Sources); diff != "" {
+	if diff := cmp.Diff(map[string]Instance{"meter": {"meter", "meter", "", map[string]any{"port": "/dev/ttyUSB0"}, map[string]Pos{"port": {23, 1}}}}, s.Sources); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"nvml", "meter"}, s.Energy); diff != "" {

@@ -76,6 +76,8 @@ func (f field[T]) schema() map[string]any {
 		if len(f.enum) > 0 {
 			s["enum"] = f.enum
 		}
+	case *bool:
+		s["type"] = "boolean"
 	case *int, *int64:
 		s["type"] = "integer"
 	case *float64:

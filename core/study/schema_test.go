@@ -78,7 +78,7 @@ func checkDraft4(t *testing.T, at string, schema map[string]any) {
 			ok = value != nil
 		case "type":
 			name, _ := value.(string)
-			ok = slices.Contains([]string{"string", "integer", "number", "array", "object"}, name)
+			ok = slices.Contains([]string{"string", "integer", "number", "boolean", "array", "object"}, name)
 		case "minimum", "maximum":
 			_, ok = value.(float64)
 		case "exclusiveMinimum": // a boolean beside minimum, unlike in later drafts

@@ -73,6 +73,9 @@ type Protocol struct {
 	Order         string // "randomised" or "grouped"
 	Windows       int    // per load
 	Regime        string // "hot" or "cooldown"
+	// PhaseProbes adds a trial with one output token beside each cell, to split
+	// its joules between prefill and decode.
+	PhaseProbes bool
 }
 
 // Instance is a configured plugin: [backends.NAME] or [sources.NAME].
@@ -160,6 +163,10 @@ type Cell struct {
 	Protocol   Protocol
 	Axes       []Axis
 	Experiment string
+	// Probe: the cell is there for others, to be subtracted from them, and never
+	// ranked. ProbeID is the ID of the cell that is this one's probe, or "".
+	Probe   bool
+	ProbeID string
 	// Definition is the canonical text that ID hashes.
 	Definition string
 }

@@ -22,7 +22,7 @@ const resultsPage = "docs/results-format.md"
 // trialSections says in which section of the page the fields of a type are
 // explained.
 var trialSections = map[string][]any{
-	"trial.json":   {result.Trial{}},
+	"trial.json":   {result.Trial{}, result.Idle{}},
 	"cell":         {result.Cell{}},
 	"failure":      {result.Failure{}},
 	"plugin":       {result.Plugin{}},
@@ -31,7 +31,7 @@ var trialSections = map[string][]any{
 	"work":         {result.Work{}},
 	"run":          {result.Run{}, sdk.RunSpec{}, sdk.PassRecord{}, sdk.Counters{}, sdk.NamedMetric{}},
 	"conditioning": {result.Conditioning{}},
-	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}},
+	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}, result.Phases{}},
 	"warnings":     {energy.Warning{}},
 }
 
