@@ -57,7 +57,7 @@ func TestBadFiles(t *testing.T) {
 		parameters sdk.Table
 	}{
 		"no file":            {"/nowhere/x.csv", "/nowhere/x.csv: no such file or directory; name a trial's directory", nil},
-		"no path":            {"", "no such file", nil},
+		"relative":           {"runs/x", "recording runs/x: the path is relative, and a plugin runs in a directory of its own; write the path from / on", nil},
 		"no trial.json":      {t.TempDir(), "it is no trial's directory", nil},
 		"no samples stored":  {noPower, "power.parquet: no such file or directory; the trial has no samples", nil},
 		"empty file":         {write("x.csv", ""), "it is empty; record again", nil},

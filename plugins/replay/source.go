@@ -31,7 +31,7 @@ func (s *source) Describe() sdk.Description {
 		Doc: "Plays a recorded power trace back in its own time base: a trial's directory, its power.parquet, or a CSV file.",
 		Parameters: []sdk.Parameter{
 			sdk.Text("path").Must().For(sdk.RoleMachine).
-				Doc("The recording: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
+				Doc("The recording, from / on: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
 			sdk.List("domains", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
 				Doc("Ids of the recorded domains to play, such as rapl/package-0. Empty means all."),
 			sdk.Text("start").OneOf(startNow, startAligned).Or(startNow).For(sdk.RoleMachine).

@@ -38,9 +38,12 @@ const (
 
 // openTable opens a recording by what is in it, not by its name.
 func openTable(path string) (_ table, err error) {
+	if !filepath.IsAbs(path) {
+		return nil, bad(path, errors.New("the path is relative, and a plugin runs in a directory of its own"), "write the path from / on")
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, bad(path, err, "name a trial's directory, its power.parquet or a CSV file; a relative path is looked up from the directory in which llem was started")
+		return nil, bad(path, err, "name a trial's directory, its power.parquet or a CSV file")
 	}
 	if info.IsDir() {
 		if _, err := os.Stat(filepath.Join(path, trialFile)); err != nil {

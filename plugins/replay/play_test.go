@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// stream opens a recording and passes its batches to on until that returns false.
+func stream(t *testing.T, parameters sdk.Table, on func(sdk.SampleBatch) bool) (*source, []sdk.Domain) {
+	t.Helper()
+	s := &source{}
+	domains, err := s.Open(t.Context(), sdk.OpenRequest{Parameters: parameters})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = s.Stream(ctx, func(b sdk.SampleBatch) error {
+		if now := sdk.MonoNow(); b.CompleteUntilNs > now {
+			t.Errorf("the watermark lies %d ns in the future", b.CompleteUntilNs-now)
+		}
+		if !on(b) {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, domains
+}
+
+// Ten million samples are played without being held, whether their domains are
+// stored one after the other or side by side.
+func TestTenMillionSamples(t *testing.T) {
+	for name, write := range map[string]func(t *testing.T, dir string) (path string, samples int){
+		"trial": manyRows, "csv": manyLines,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, want := write(t, t.TempDir())
+			runtime.GC()
+			var m runtime.MemStats
+			got, batches, most := 0, 0, uint64(0)
+			stream(t, sdk.Table{"path": path, "start": startAligned}, func(b sdk.SampleBatch) bool {
+				if batches++; batches%200 == 0 {
+					runtime.GC()
+					runtime.ReadMemStats(&m)
+					most = max(most, m.HeapAlloc)
+				}
+				got += len(b.MonoNs)
+				return got < want
+			})
+			if got != want || most == 0 || most > 32<<20 {
+				t.Errorf("%d of %d samples came, %d MiB were held", got, want, most>>20)
+			}
+		})
+	}
+}
+
+func manyRows(t *testing.T, dir string) (string, int) {
+	const n = 5_000_000
+	path := filepath.Join(dir, powerFile)
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := parquet.NewGenericWriter[powerRow](f, parquet.MaxRowsPerRowGroup(128<<10))
+	rows := make([]powerRow, 1000)
+	var notes []recording
+	for _, id := range []string{"a", "b"} {
+		for i := 0; i < n; i += len(rows) {
+			for k := range rows {
+				rows[k] = powerRow{Domain: id, MonoNs: int64(i+k) * 1000, Value: int64(k)}
+			}
+			if _, err := w.Write(rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+		notes = append(notes, recording{Domain: domain{ID: id, Kind: "gpu", Reading: "instant", UnitNum: 1, UnitDen: 1}})
+	}
+	w.SetKeyValueMetadata(recordingsKey, note(t, notes))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, 2 * n
+}
+
+func manyLines(t *testing.T, dir string) (string, int) {
+	const n = 500_000
+	path := filepath.Join(dir, "x.csv")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	fmt.Fprint(w, head)
+	for i := range n {
+		fmt.Fprintf(w, "%d,rapl/package-0,%d\n%d,nvml/gpu-0,%d\n", 1e18+i*1000, i, 1e18+i*1000, i)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return path, 2 * n
+}
+
+// Recorded time passes as time does, and each lap is a restart of the sensor.
+func TestLoop(t *testing.T) {
+	var stamps []int64
+	var epochs []uint32
+	began := sdk.MonoNow()
+	s, domains := stream(t, sdk.Table{"path": file(t, "x.csv", side(8)), "loop": true, "domains": []any{"rapl/package-0"}}, func(b sdk.SampleBatch) bool {
+		for _, ns := range b.MonoNs {
+			stamps, epochs = append(stamps, ns), append(epochs, b.Epoch)
+		}
+		return len(stamps) < 20
+	})
+	if len(domains) != 1 || domains[0].ID != "rapl/package-0" || domains[0].Unit != sdk.UnitJoule {
+		t.Errorf("%+v", domains)
+	}
+	if stamps[0] < began || epochs[7] != 0 || epochs[8] != 1 || epochs[16] != 2 {
+		t.Errorf("begun at %d: %v in epochs %v", began, stamps, epochs)
+	}
+	for i := 8; i < 16; i++ {
+		if stamps[i]-stamps[i-8] != stamps[8]-stamps[0] {
+			t.Errorf("the laps differ: %v", stamps)
+		}
+	}
+	if lap := stamps[8] - stamps[0]; lap != s.voices[0].lapNs || lap < 150e6 || lap > 170e6 {
+		t.Errorf("a lap takes %d ns", lap)
+	}
+}
+
+// After the end the watermark stands at the recorded one, and moves on to it when
+// no sample comes.
+func TestTheEnd(t *testing.T) {
+	csv := side(3)
+	var begin int64
+	if _, err := fmt.Sscanf(strings.TrimPrefix(csv, head), "%d,", &begin); err != nil {
+		t.Fatal(err)
+	}
+	end := begin + 500e6
+	text := strings.Replace(csv, `"update_ns": 20000000}}`, `"update_ns": 20000000}, "complete_until_ns": `+fmt.Sprint(end)+`}`, 1)
+	first, marks := int64(0), 0
+	stream(t, sdk.Table{"path": file(t, "x.csv", text), "domains": []any{"rapl/package-0"}}, func(b sdk.SampleBatch) bool {
+		if len(b.MonoNs) > 0 && first == 0 {
+			first = b.MonoNs[0]
+		}
+		if len(b.MonoNs) == 0 {
+			marks++
+		}
+		if b.CompleteUntilNs > first+end-begin {
+			t.Errorf("the watermark passed its end by %d ns", b.CompleteUntilNs-first-end+begin)
+		}
+		return b.CompleteUntilNs < first+end-begin
+	})
+	if marks < 3 {
+		t.Errorf("only %d times the watermark moved on without a sample", marks)
+	}
+}
