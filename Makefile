@@ -19,7 +19,7 @@ PLUGINS := $(BUILD)/plugins
 NAMES   := ggml hostpower rapl replay sim
 LDFLAGS := -s -w
 
-.PHONY: all build plugins demo test test-engines bench lint generate generate-check release-check clean cover
+.PHONY: all build plugins demo test test-engines truth bench lint generate generate-check release-check clean cover
 
 all: build
 
@@ -52,6 +52,11 @@ test:
 # Parts that need Python: they read what llem wrote with other tools.
 test-engines: build
 	tests/engines/run.sh
+
+# Joules and intervals against what is known to be true, each figure beside its
+# target. TRUTH=-quick for fewer studies, TRUTH=-write to renew docs/accuracy.md.
+truth:
+	go run ./tests/truth $(TRUTH)
 
 # What llem itself costs, each figure beside its target.
 bench: build

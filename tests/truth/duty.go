@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/llenergymeasure/llem/core/energy"
+)
+
+// ripple is an engine whose power swings by 60 W about 300 W once in every step,
+// in step with the sensor.
+func ripple(stepNs int64) engine {
+	return engine{steps: int(second / stepNs), stepNs: stepNs, busyShare: 0.5, busyW: 360, restW: 240, tokens: 1000}
+}
+
+// dutySensors asks whether sensors that look at part of the time say so. A load in
+// step with one is misread by the same amount for ever: only the coverage, a
+// warning and the modelled random error can tell.
+func dutySensors(effort) (report, error) {
+	var out report
+	for _, s := range sensors() {
+		if s.full {
+			continue
+		}
+		s.jitterNs = 0
+		coverage, warned, windows := 0.0, 0, 0
+		for _, divisor := range []float64{1, 2, 3, 4, 5, 10} {
+			step := int64(float64(s.everyNs) / divisor)
+			const phases = 200
+			held, worst := 0, 0.0
+			for phase := range int64(phases) {
+				m, err := locked(s, ripple(step), phase*s.everyNs/phases)
+				if err != nil {
+					return report{}, err
+				}
+				off := m.window.EnergyJ/m.trueJ - 1
+				worst = max(worst, math.Abs(off))
+				if math.Abs(off) <= 1.96*m.window.RandomRel {
+					held++
+				}
+				coverage += m.window.CoverageRatio
+				windows++
+				for _, w := range m.window.Warnings {
+					if w.Code == energy.CodeDutySampled {
+						warned++
+					}
+				}
+			}
+			f := percent("T2", fmt.Sprintf("truth held at all phases, ripple of %.4g ms, %s", float64(step)/1e6, s.name), float64(held)/phases).atLeast(95)
+			f.note = fmt.Sprintf("worst error %.1f %%", 100*worst)
+			out.figures = append(out.figures, f)
+		}
+		duty := s.domain.Duty()
+		out.figures = append(out.figures,
+			percent("T2", "coverage said, "+s.name, coverage/float64(windows)).within(100*duty-0.01, 100*duty+0.01),
+			percent("T2", "windows marked duty_sampled, "+s.name, float64(warned)/float64(windows)).atLeast(100))
+	}
+	return out, nil
+}
+
+// locked measures 10 s of an engine that keeps step with the sensor, which looks
+// first at the given phase.
+func locked(s sensor, e engine, phase int64) (measured, error) {
+	w := newWave(10*second - phase)
+	e.run(w, 13, nil)
+	t, err := s.record(w, 10*second, w.end(), fault{}, nil)
+	if err != nil {
+		return measured{}, err
+	}
+	from, to := 11*second-phase, 21*second-phase
+	m := measured{trueJ: w.between(from, to)}
+	m.window, err = t.Window(from, to)
+	return m, err
+}

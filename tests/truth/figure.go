@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// figure is one value reached, beside what was asked for.
+type figure struct {
+	target string // T1, T2, ... of the table of targets
+	name   string
+	value  float64
+	format string // of the value with its unit, such as "%.2f %%"
+	lo, hi float64
+	note   string
+	// known is how far from its target the value may be where correct code cannot
+	// reach it, 0 = it can. The note then says why.
+	known float64
+}
+
+// off reports whether the value is outside its limits.
+func (f figure) off() bool { return f.aimed() && !(f.value >= f.lo && f.value <= f.hi) }
+
+// missed reports whether that is a failure. A figure without limits is shown to be
+// known and is never missed.
+func (f figure) missed() bool {
+	return f.off() && !(f.value >= f.lo-f.known && f.value <= f.hi+f.known)
+}
+
+func (f figure) aimed() bool { return f.lo != 0 || f.hi != 0 }
+
+func (f figure) shown() string { return fmt.Sprintf(f.format, f.value) }
+
+// limit is the target in words.
+func (f figure) limit() string {
+	switch {
+	case !f.aimed():
+		return ""
+	case math.IsInf(f.lo, -1):
+		return "<= " + fmt.Sprintf(f.format, f.hi)
+	case math.IsInf(f.hi, 1):
+		return ">= " + fmt.Sprintf(f.format, f.lo)
+	}
+	return fmt.Sprintf(f.format, f.lo) + " to " + fmt.Sprintf(f.format, f.hi)
+}
+
+func (f figure) verdict() string {
+	switch {
+	case !f.aimed():
+		return ""
+	case f.missed():
+		return "MISSED"
+	case f.off():
+		return "not reached"
+	}
+	return "reached"
+}
+
+func (f figure) String() string {
+	return fmt.Sprintf("%-3s %-62s %12s  %-22s %s", f.target, f.name, f.shown(), f.limit(), f.verdict()+" "+f.note)
+}
+
+// atMost, atLeast and within give a figure its target.
+func (f figure) atMost(hi float64) figure     { f.lo, f.hi = math.Inf(-1), hi; return f }
+func (f figure) atLeast(lo float64) figure    { f.lo, f.hi = lo, math.Inf(1); return f }
+func (f figure) within(lo, hi float64) figure { f.lo, f.hi = lo, hi; return f }
+func percent(target, name string, rel float64) figure {
+	return figure{target: target, name: name, value: 100 * rel, format: "%.2f %%"}
+}
+
+// share is a percentage of studies. With fewer than the full 10,000 its limits are
+// widened by three of the standard errors that come on top.
+func (e effort) share(target, name string, hits int) figure {
+	return percent(target, name, float64(hits)/float64(e.studies))
+}
+
+// slack is what to add to a limit on a share of studies near p, in percent.
+func (e effort) slack(p float64) float64 {
+	const full = 10_000
+	extra := p * (1 - p) * (1/float64(e.studies) - 1.0/full)
+	return 300 * math.Sqrt(max(0, extra))
+}

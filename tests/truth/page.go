@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// found is what a section of the table came to.
+type found struct {
+	title  string
+	report report
+}
+
+// writePage renews accuracy.md and its plots below dir.
+func writePage(dir string, e effort, sections []found) error {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n## %s\n", s.title)
+		for _, note := range s.report.notes {
+			fmt.Fprintf(&b, "\n%s\n", wrap(note))
+		}
+		if len(s.report.figures) > 0 {
+			b.WriteString("\n| | what | reached | target | |\n|---|---|---|---|---|\n")
+		}
+		for _, f := range s.report.figures {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.target, cell(strings.TrimSpace(f.name)), f.shown(), f.limit(), cell(joined(f.verdict(), f.note)))
+		}
+		for _, p := range s.report.plots {
+			name := filepath.Join("accuracy", p.file)
+			if err := write(filepath.Join(dir, name), p.svg()); err != nil {
+				return err
+			}
+			fmt.Fprintf(&b, "\n![%s](%s)\n", p.title, name)
+		}
+	}
+	return write(filepath.Join(dir, "accuracy.md"), b.String())
+}
+
+func write(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write the accuracy page: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write the accuracy page: %w", err)
+	}
+	return nil
+}
+
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// wrap breaks a paragraph at words.
+func wrap(s string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(s) {
+		if i > 0 {
+			if column+1+len(word) > 80 {
+				b.WriteString("\n")
+				column = 0
+			} else {
+				b.WriteString(" ")
+				column++
+			}
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+const pageHead = `# How right the number is
+
+This page is made by
+
+    go run ./tests/truth -write
+
+which holds the product's own arithmetic (` + "`core/energy`, `core/stats`, `core/plan`" + `) against
+what is known to be true: a recording of a real GPU, simulated sensors of real
+chips over simulated engines of known energy, and the theory of the t test. Time is
+simulated and the seeds are fixed, so the command gives the same page again.
+` + "`make truth`" + ` prints the same figures and fails if a target is missed.
+
+What it proves is the arithmetic, from samples to intervals. The gain of a real
+sensor it cannot prove: ring and counter of a GPU sit behind one sensor, so their
+agreement proves the sampling. That is why ±5 % stands beside every joule.
+`
