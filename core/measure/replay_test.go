@@ -2,9 +2,12 @@ package measure
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -325,4 +328,54 @@ func troubled(b *energy.Builder, random *rand.Rand, shapes bool) {
 		b.Append(batch)
 	}
 	b.Append(energy.Batch{Sequence: sequence, Epoch: epoch, CompleteUntilNs: ns + random.Int64N(2)*3e8})
+}
+
+// A part of a real H100's ring, written as the CSV that a user would attach, is
+// played as it was, though its stamps are those of another clock.
+func TestReplayOfAnH100(t *testing.T) {
+	t.Parallel()
+	d := energy.Domain{ID: "nvml/gpu-0", Kind: energy.KindGPU, Reading: energy.ReadingIntervalMean, UpdateNs: 20e6, UnitNum: 1, UnitDen: 1000, Accuracy: energy.Accuracy{GainRel: 0.05}}
+	described, err := json.Marshal(map[string]any{"domain": d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := os.ReadFile("../energy/testdata/h100/samples.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("# %s\nstamp_ns,domain,value\n", described)
+	var samples []energy.Sample
+	for line := range strings.Lines(string(ring)) {
+		var us, mw int64
+		if _, err := fmt.Sscanf(line, "%d,%d", &us, &mw); err != nil {
+			t.Fatal(err)
+		}
+		if samples = append(samples, energy.Sample{MonoNs: us * 1000, Value: mw}); len(samples) > 2000 {
+			break
+		}
+		text += fmt.Sprintf("%d,%s,%d\n", us*1000, d.ID, mw)
+	}
+	samples = samples[:len(samples)-1]
+	first, last := samples[0].MonoNs, samples[len(samples)-1].MonoNs
+	want, err := energy.NewTrace(d, samples, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "h100.csv")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var offset int64
+	got := record(t, build(t, "replay"), "replay", sdk.Table{"path": path, "start": "aligned"}, func(traces map[string]*energy.Trace) error {
+		trace := traces["replay/"+d.ID]
+		if n := len(trace.Samples()); n < len(samples) {
+			return fmt.Errorf("%d of %d samples", n, len(samples))
+		}
+		offset = trace.Samples()[0].MonoNs - first
+		if diff := compareTraces(moved(t, want, offset), trace); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+	sameWindows(t, want, moved(t, want, offset), got["replay/"+d.ID], offset)
 }
