@@ -9,6 +9,10 @@ const (
 	KindEnergySource Kind = "energy source"
 )
 
+// FeaturePassGaps: a batch loop can be asked for idle time between its passes
+// (RunSpec.GapNsMost). Every backend that ranges over Run.Passes has it.
+const FeaturePassGaps = "pass_gaps"
+
 // Description says who a plugin is. It is made without touching a device.
 type Description struct {
 	// Name as studies write it: lower-case letters, digits and hyphens.

@@ -23,4 +23,4 @@ const Version = "0.1.0"
 
 // ProtocolMinor is the minor version of the contract in this module. It rises
 // with each field that is added; the major is part of the handshake.
-const ProtocolMinor = 1
+const ProtocolMinor = 2

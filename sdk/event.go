@@ -23,6 +23,10 @@ type RunSpec struct {
 	MaxPasses       uint32 // 0 = no limit; likewise below
 	MaxRequests     uint32
 	MaxDurationNs   int64
+	// GapNsMost asks for idle time between passes, uniform from 0 to it and
+	// seeded by GapSeed; 0 = none. Run.Passes waits it.
+	GapNsMost int64
+	GapSeed   uint32
 }
 
 // RunEvent is one of Started, Heartbeat, Pass, Completions, Steps, Finished.

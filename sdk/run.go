@@ -37,6 +37,8 @@ type Run struct {
 	sent, done, failed, outputTokens atomic.Int64
 	passes                           atomic.Int64
 
+	stopping chan struct{} // closed at the first request to stop
+
 	mu      sync.Mutex
 	next    int // index of the item to hand out next
 	stop    StopKind
@@ -55,7 +57,7 @@ const flushSteps = 4096
 // NewRun starts a Run over work; every record goes to emit, which must not
 // block for long. Package serve and tests use it.
 func NewRun(spec RunSpec, work *Work, emit func(RunEvent)) *Run {
-	return &Run{spec: spec, work: work, begin: MonoNow(), emit: emit, next: int(spec.First)}
+	return &Run{spec: spec, work: work, begin: MonoNow(), emit: emit, next: int(spec.First), stopping: make(chan struct{})}
 }
 
 // Spec returns what the Run is to do.
@@ -72,6 +74,9 @@ func (r *Run) BeginNs() int64 { return r.begin }
 func (r *Run) RequestStop(kind StopKind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.stop == StopNone && kind != StopNone {
+		close(r.stopping)
+	}
 	r.stop = kind
 }
 
@@ -91,6 +96,9 @@ type Pass struct {
 	// Items are the pass's requests; a plugin divides them into batches as
 	// its parameters say.
 	Items []WorkItem
+	// GapNs is the idle time that the host asked for before this pass. It is
+	// over when the pass is handed out, and lies before the pass's begin.
+	GapNs int64
 
 	run    *Run
 	record PassRecord
@@ -99,20 +107,26 @@ type Pass struct {
 
 // Passes hands out the passes of a batch loop until it is time to stop. A
 // pass begins when it is handed out and ends when the loop's body does;
-// Begin and End set the stamps more exactly.
+// Begin and End set the stamps more exactly. Between two passes it waits as long
+// as RunSpec.GapNsMost asks for.
 func (r *Run) Passes(ctx context.Context) iter.Seq[*Pass] {
 	return func(yield func(*Pass) bool) {
+		gaps := newGaps(r.spec)
+		var gapNs int64
 		for {
 			pass := r.nextPass(ctx)
 			if pass == nil {
 				return
 			}
+			pass.GapNs = gapNs
 			pass.Begin()
 			more := yield(pass)
 			pass.End()
 			if !more {
 				return
 			}
+			gapNs = gaps.next()
+			gaps.wait(ctx, r.stopping, pass.record.EndNs+gapNs)
 		}
 	}
 }

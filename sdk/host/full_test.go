@@ -71,7 +71,7 @@ func (e *fullEngine) Run(ctx context.Context, run *sdk.Run) error {
 func TestAFullBackend(t *testing.T) {
 	t.Parallel()
 	p := mustStart(t, "full")
-	if got := p.Description().Features; !slices.Equal(got, []string{"check", "tokenize", "counters"}) {
+	if got := p.Description().Features; !slices.Equal(got, []string{"pass_gaps", "check", "tokenize", "counters"}) {
 		t.Errorf("features are %v", got)
 	}
 	long := cell

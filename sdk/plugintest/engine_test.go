@@ -88,10 +88,16 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	e.runs.Add(1)
 	defer e.linger(ctx)
 	if run.Spec().Loop == sdk.LoopBatch {
+		var endNs int64
 		for pass := range run.Passes(ctx) {
+			if e.mode == "gaps inside" && endNs != 0 {
+				pass.BeginAt(endNs)
+			}
 			for i, item := range pass.Items {
 				e.generate(ctx, run, sdk.Request{Index: pass.First + uint32(i), Item: item})
 			}
+			endNs = sdk.MonoNow()
+			pass.EndAt(endNs)
 		}
 		return nil
 	}

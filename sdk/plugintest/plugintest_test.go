@@ -73,6 +73,7 @@ var wrongs = []struct {
 	{"backend", "short output", "passes, requests", []string{"has 3 output tokens"}},
 	{"backend", "failures", "passes, requests", []string{"it never works"}},
 	{"backend", "concurrency", "a closed loop", []string{"4 requests were in flight"}},
+	{"backend", "gaps inside", "gaps between passes", []string{"0s on average lie between"}},
 	{"backend", "falling counter", "the engine's counters", []string{"fell from -1"}},
 	{"backend", "slow abort", "Stop(abort)", []string{"after Stop(abort)"}},
 	{"backend", "slow cancel", "a cancelled Run", []string{"no new Run was accepted"}},

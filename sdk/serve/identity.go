@@ -46,6 +46,9 @@ func (p *pluginServer) description() sdk.Description {
 // and what its author names.
 func (p *pluginServer) listFeatures() []string {
 	list := slices.Clone(p.description().Features)
+	if p.backend != nil { // Run.Passes of this SDK waits them
+		list = append(list, sdk.FeaturePassGaps)
+	}
 	if _, ok := p.backend.(sdk.Checker); ok {
 		list = append(list, "check")
 	}

@@ -1450,6 +1450,12 @@ type RunRequest struct {
 	MaxPasses     uint32 `protobuf:"varint,10,opt,name=max_passes,json=maxPasses,proto3" json:"max_passes,omitempty"`
 	MaxRequests   uint32 `protobuf:"varint,11,opt,name=max_requests,json=maxRequests,proto3" json:"max_requests,omitempty"`
 	MaxDurationNs int64  `protobuf:"varint,12,opt,name=max_duration_ns,json=maxDurationNs,proto3" json:"max_duration_ns,omitempty"`
+	// Idle time between the passes of a batch loop, for sensors that look at part
+	// of all time only: before each pass but the first, drawn uniformly from 0 to
+	// gap_ns_most with a generator seeded by gap_seed. It lies outside the passes'
+	// stamps. Only asked of plugins that describe the feature "pass_gaps"; 0 = none.
+	GapNsMost     int64  `protobuf:"varint,13,opt,name=gap_ns_most,json=gapNsMost,proto3" json:"gap_ns_most,omitempty"`
+	GapSeed       uint32 `protobuf:"varint,14,opt,name=gap_seed,json=gapSeed,proto3" json:"gap_seed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1564,6 +1570,20 @@ func (x *RunRequest) GetMaxRequests() uint32 {
 func (x *RunRequest) GetMaxDurationNs() int64 {
 	if x != nil {
 		return x.MaxDurationNs
+	}
+	return 0
+}
+
+func (x *RunRequest) GetGapNsMost() int64 {
+	if x != nil {
+		return x.GapNsMost
+	}
+	return 0
+}
+
+func (x *RunRequest) GetGapSeed() uint32 {
+	if x != nil {
+		return x.GapSeed
 	}
 	return 0
 }
@@ -2900,7 +2920,7 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\awork_id\x18\x01 \x01(\tR\x06workId\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05count\x12\x1d\n" +
 	"\n" +
-	"token_hash\x18\x03 \x01(\fR\ttokenHash\"\xc0\x03\n" +
+	"token_hash\x18\x03 \x01(\fR\ttokenHash\"\xfb\x03\n" +
 	"\n" +
 	"RunRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\x12\x17\n" +
@@ -2916,7 +2936,9 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"max_passes\x18\n" +
 	" \x01(\rR\tmaxPasses\x12!\n" +
 	"\fmax_requests\x18\v \x01(\rR\vmaxRequests\x12&\n" +
-	"\x0fmax_duration_ns\x18\f \x01(\x03R\rmaxDurationNs\"\xda\x02\n" +
+	"\x0fmax_duration_ns\x18\f \x01(\x03R\rmaxDurationNs\x12\x1e\n" +
+	"\vgap_ns_most\x18\r \x01(\x03R\tgapNsMost\x12\x19\n" +
+	"\bgap_seed\x18\x0e \x01(\rR\agapSeed\"\xda\x02\n" +
 	"\vRunResponse\x123\n" +
 	"\astarted\x18\x01 \x01(\v2\x17.llem.plugin.v1.StartedH\x00R\astarted\x129\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x19.llem.plugin.v1.HeartbeatH\x00R\theartbeat\x12*\n" +

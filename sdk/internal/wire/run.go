@@ -33,6 +33,7 @@ func ToRunSpec(s sdk.RunSpec) *pb.RunRequest {
 		WorkId: s.WorkID, First: s.First, Loop: loops.to(s.Loop), Concurrency: s.Concurrency,
 		RequestsPerPass: s.RequestsPerPass, Record: records.to(s.Record), RecordSteps: s.RecordSteps,
 		HeartbeatMs: s.HeartbeatMs, MaxPasses: s.MaxPasses, MaxRequests: s.MaxRequests, MaxDurationNs: s.MaxDurationNs,
+		GapNsMost: s.GapNsMost, GapSeed: s.GapSeed,
 	}
 }
 
@@ -51,7 +52,7 @@ func FromRunSpec(r *pb.RunRequest) (sdk.RunSpec, error) {
 		WorkID: r.GetWorkId(), First: r.GetFirst(), Loop: loop, Concurrency: r.GetConcurrency(),
 		RequestsPerPass: r.GetRequestsPerPass(), Record: record, RecordSteps: r.GetRecordSteps(),
 		HeartbeatMs: r.GetHeartbeatMs(), MaxPasses: r.GetMaxPasses(), MaxRequests: r.GetMaxRequests(),
-		MaxDurationNs: r.GetMaxDurationNs(),
+		MaxDurationNs: r.GetMaxDurationNs(), GapNsMost: r.GetGapNsMost(), GapSeed: r.GetGapSeed(),
 	}, nil
 }
 

@@ -10,10 +10,12 @@ import (
 // passes runs static batches: a pass is divided into batches of batch_size,
 // prompts are padded to the longest of their batch, and a sequence that is
 // over keeps its slot until the batch is. All stamps are the schedule's, which
-// runs on from pass to pass: a machine that wakes late does not lengthen it.
+// runs on from pass to pass, with the gaps that the host asks for: a machine that
+// wakes late does not lengthen it.
 func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
 	nowNs := sdk.MonoNow()
 	for pass := range run.Passes(ctx) {
+		nowNs += pass.GapNs
 		pass.BeginAt(nowNs)
 		var all []*sequence
 		for i, item := range pass.Items {
