@@ -48,6 +48,8 @@ type Split struct {
 	Decode  *stats.Estimate `json:"decode,omitempty"`
 	// LeaveOutRel is the error of the fit on a shape that it has not seen (E).
 	LeaveOutRel *float64 `json:"leave_out_rel,omitempty"`
+	// Fit is all that the regression came to (E).
+	Fit *Fit `json:"fit,omitempty"`
 	// Refused says why a method gave nothing, by its letter.
 	Refused map[Method]string `json:"refused,omitempty"`
 }
@@ -61,7 +63,7 @@ func Choose(splits ...Split) Split {
 			out.Refused[method] = reason
 		}
 		if out.Method == "" && s.Method != "" {
-			out.Method, out.Prefill, out.Decode, out.LeaveOutRel = s.Method, s.Prefill, s.Decode, s.LeaveOutRel
+			out.Method, out.Prefill, out.Decode, out.LeaveOutRel, out.Fit = s.Method, s.Prefill, s.Decode, s.LeaveOutRel, s.Fit
 		}
 	}
 	if len(out.Refused) == 0 {

@@ -156,7 +156,7 @@ func FromFit(spec stats.Spec, f Fit) Split {
 		return &stats.Estimate{Metric: s.Metric, Unit: s.Unit, Direction: stats.Lower, Boundary: s.Boundary,
 			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: "leave_one_shape_out"}
 	}
-	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ), Decode: bounded(forDecode, f.DecodeTokenJ), LeaveOutRel: &f.LeaveOutRel}
+	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ), Decode: bounded(forDecode, f.DecodeTokenJ), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
 }
 
 // NotFitted is method E's Split where the fit was refused.

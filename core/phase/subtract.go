@@ -2,6 +2,7 @@ package phase
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/llenergymeasure/llem/core/stats"
@@ -14,6 +15,11 @@ type Work struct {
 	PromptTokens float64
 	OutputTokens float64
 }
+
+// mostMismatch is how far the tokens counted in a window may differ from those
+// of its requests: a closed loop counts them by their own stamps, and a window
+// beyond this is not ranked.
+const mostMismatch = 0.01
 
 func (w Work) usable() bool {
 	return w.EnergyJ > 0 && w.Requests > 0 && w.PromptTokens > 0 && w.OutputTokens > 0
@@ -29,7 +35,7 @@ func (w Work) usable() bool {
 // runs at clocks and a temperature of its own.
 func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
 	if len(probe) == 0 {
-		return refuse(Subtraction, "no probe trials; set protocol.phase_probes = true")
+		return refuse(Subtraction, "no probe trials; protocol.phase_probes = true makes them")
 	}
 	var prefill, decode [][]float64
 	for _, block := range slices.Sorted(maps.Keys(full)) {
@@ -41,10 +47,10 @@ func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
 		if later < 1 {
 			return refuse(Subtraction, "requests have %.3g output tokens; decode needs two or more", later+1)
 		}
-		if a, b := f.PromptTokens/f.Requests, p.PromptTokens/p.Requests; a != b {
+		if a, b := f.PromptTokens/f.Requests, p.PromptTokens/p.Requests; math.Abs(a-b) > mostMismatch*a {
 			return refuse(Subtraction, "the probe's prompts have %.4g tokens and the cell's %.4g", b, a)
 		}
-		if one := p.OutputTokens / p.Requests; one != 1 {
+		if one := p.OutputTokens / p.Requests; math.Abs(one-1) > mostMismatch {
 			return refuse(Subtraction, "the probe gave %.4g output tokens a request, not 1", one)
 		}
 		perRequest := p.EnergyJ / p.Requests

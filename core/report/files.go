@@ -38,7 +38,7 @@ func CSV(w io.Writer, s Summary) error {
 		}
 	}
 	keys := slices.Sorted(maps.Keys(axes))
-	header := []string{"study", "cell", "label", "boundary", "estimated", "domain", "metric", "unit", "value", "lo", "hi", "confidence", "method", "n", "random_rel", "systematic_rel", "cv", "trials", "excluded", "failed", "random_weights", "warnings", "absent"}
+	header := []string{"study", "cell", "label", "boundary", "estimated", "domain", "metric", "unit", "value", "lo", "hi", "confidence", "method", "phase_method", "n", "random_rel", "systematic_rel", "cv", "trials", "excluded", "failed", "random_weights", "warnings", "absent"}
 	for _, key := range keys {
 		header = append(header, "axis."+key)
 	}
@@ -65,6 +65,7 @@ func CSV(w io.Writer, s Summary) error {
 func (c Cell) rows() [][]string {
 	counts := []string{strconv.Itoa(c.Trials), strconv.Itoa(c.Excluded), strconv.Itoa(c.Failed), strconv.FormatBool(c.RandomWeights)}
 	var rows [][]string
+	letter := "" // of the method that split the phases
 	part := func(boundary, domain string, estimated bool, estimates []stats.Estimate, absent map[string]string) {
 		lead := []string{boundary, strconv.FormatBool(estimated), domain}
 		for _, e := range estimates {
@@ -73,15 +74,26 @@ func (c Cell) rows() [][]string {
 				codes = append(codes, w.Code)
 			}
 			row := append(slices.Clone(lead), e.Metric, e.Unit, number(&e.Centre), number(e.Lo), number(e.Hi),
-				number(&e.Confidence), e.Method, strconv.Itoa(e.N), number(e.RandomRel), number(e.SystematicRel), number(e.CV))
+				number(&e.Confidence), e.Method, letter, strconv.Itoa(e.N), number(e.RandomRel), number(e.SystematicRel), number(e.CV))
 			rows = append(rows, append(append(row, counts...), strings.Join(codes, " "), ""))
 		}
 		for _, metric := range slices.Sorted(maps.Keys(absent)) {
-			row := append(slices.Clone(lead), metric, "", "", "", "", "", "", "0", "", "", "")
+			row := append(slices.Clone(lead), metric, "", "", "", "", "", "", "", "0", "", "", "")
 			rows = append(rows, append(append(row, counts...), "", absent[metric]))
 		}
 	}
 	part(c.Boundary, "", c.Estimated, c.Estimates, c.Absent)
+	if c.Phase != nil {
+		absent := map[string]string{}
+		for _, metric := range phaseMetrics {
+			if c.Phase.Method == "" {
+				absent[metric] = c.Phase.Reason()
+			}
+		}
+		letter = string(c.Phase.Method)
+		part(c.Boundary, "", c.Estimated, c.phaseEstimates(), absent)
+		letter = ""
+	}
 	for _, d := range c.Domains {
 		part(d.boundary(), d.ID, d.Estimated, d.Estimates, d.Absent)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/phase"
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/core/stats"
 	"github.com/llenergymeasure/llem/core/study"
@@ -35,6 +36,8 @@ type Summary struct {
 	// Cells in the order of their groups, within one best first.
 	Cells  []Cell  `json:"cells"`
 	Groups []Group `json:"groups"`
+	// Probes are cells that were measured for others.
+	Probes []Probe `json:"probes,omitempty"`
 	// Failed trials; Excluded ones finished with a fatal warning and are in no
 	// estimate.
 	Failed   []Failed   `json:"failed"`
@@ -74,11 +77,15 @@ type Cell struct {
 	Absent map[string]string `json:"absent,omitempty"`
 	// Domains that are not part of the headline, each with its own numbers.
 	Domains []Domain `json:"domains,omitempty"`
+	// Phase splits the headline's joules; nil without a trial to use.
+	Phase *phase.Split `json:"phase,omitempty"`
 	// NotCompared says why the cell is in no comparison; "" if it is in one, or
 	// is the only cell.
 	NotCompared string `json:"not_compared,omitempty"`
 
 	loads      []result.Trial
+	probe      bool
+	probeID    string
 	modelDoubt string // why its model keeps it out of rankings, or ""
 }
 
@@ -146,11 +153,16 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 		s.Study = cmp.Or(s.Study, t.Study)
 		warnings.trial(t)
 	}
-	s.Cells = collect(trials, failed)
+	var probes []Cell
+	s.Cells, probes = apart(collect(trials, failed))
+	for _, c := range probes {
+		s.Probes = append(s.Probes, Probe{ID: c.ID, Label: c.Label, Boundary: c.Boundary, Trials: c.Trials, Excluded: c.Excluded, Failed: c.Failed})
+	}
+	split(s.Cells, probes)
 	for i := range s.Cells {
 		c := &s.Cells[i]
 		c.estimate(s.Factors)
-		for _, e := range c.Estimates {
+		for _, e := range slices.Concat(c.Estimates, c.phaseEstimates()) {
 			warnings.estimate(*c, e)
 		}
 	}
@@ -166,6 +178,19 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 	}
 	s.Warnings = warnings.sorted()
 	return s
+}
+
+// apart keeps the cells that the study asks for from their probes.
+func apart(all []Cell) (cells, probes []Cell) {
+	cells = []Cell{}
+	for _, c := range all {
+		if c.probe {
+			probes = append(probes, c)
+		} else {
+			cells = append(cells, c)
+		}
+	}
+	return cells, probes
 }
 
 func failedTrial(t result.Trial) Failed {
@@ -214,6 +239,7 @@ func collect(trials, failed []result.Trial) []Cell {
 			cells = append(cells, Cell{
 				ID: t.Cell.ID, Label: cmp.Or(t.Cell.Label, t.Cell.ID), Instance: t.Cell.Instance, Axes: t.Cell.Axes,
 				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Sources: []string{}, Devices: []string{},
+				probe: t.Cell.Probe, probeID: t.Cell.ProbeID,
 			})
 		}
 		return &cells[i]

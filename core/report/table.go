@@ -29,9 +29,11 @@ type TableOptions struct {
 func Table(w io.Writer, s Summary, o TableOptions) error {
 	p := printer{w: &strings.Builder{}, s: s, o: o}
 	p.table()
+	p.phases()
 	p.energy()
 	p.uncertainty()
 	p.comparisons()
+	p.noPhases()
 	p.labels()
 	p.failures()
 	p.warnings()
@@ -105,9 +107,13 @@ func (p *printer) columns() []column {
 			columns = append(columns, column{head: head, rank: 30 + i, value: func(c Cell) string { return c.mark(centre(c.Estimate(metric))) }})
 		}
 	}
-	// A column that no cell has a value for says nothing.
+	return filled(columns, p.s.Cells)
+}
+
+// filled leaves out columns that no cell has a value for: they say nothing.
+func filled(columns []column, cells []Cell) []column {
 	return slices.DeleteFunc(columns, func(c column) bool {
-		return c.rank > 0 && !slices.ContainsFunc(p.s.Cells, func(cell Cell) bool { return c.value(cell) != missing })
+		return c.rank > 0 && !slices.ContainsFunc(cells, func(cell Cell) bool { return c.value(cell) != missing })
 	})
 }
 
@@ -181,7 +187,7 @@ func (c Cell) mark(number string) string {
 	return number
 }
 
-// table prints as many columns as fit.
+// table has a row for each cell.
 func (p *printer) table() {
 	if p.s.Study != "" {
 		p.line("%s", p.color(bold, p.s.Study))
@@ -190,9 +196,13 @@ func (p *printer) table() {
 		p.line("no trial was finished")
 		return
 	}
-	columns := p.columns()
+	p.tabulate(p.columns(), p.s.Cells)
+}
+
+// tabulate prints as many columns as fit.
+func (p *printer) tabulate(columns []column, cells []Cell) {
 	var hidden []string
-	out := p.render(columns, 0)
+	out := p.render(columns, cells, 0)
 	for p.o.Width > 0 && widest(out) > p.o.Width {
 		last := -1
 		for i, c := range columns {
@@ -201,13 +211,13 @@ func (p *printer) table() {
 			}
 		}
 		if last < 0 { // nothing left to leave out: wrap the names
-			rest := widest(out) - longest(columns[0], p.s.Cells)
-			out = p.render(columns, max(8, p.o.Width-rest))
+			rest := widest(out) - longest(columns[0], cells)
+			out = p.render(columns, cells, max(8, p.o.Width-rest))
 			break
 		}
 		hidden = append([]string{columns[last].head}, hidden...)
 		columns = slices.Delete(columns, last, last+1)
-		out = p.render(columns, 0)
+		out = p.render(columns, cells, 0)
 	}
 	fmt.Fprintln(p.w, out)
 	if len(hidden) > 0 {
@@ -231,7 +241,7 @@ func widest(s string) int {
 	return n
 }
 
-func (p *printer) render(columns []column, nameWidth int) string {
+func (p *printer) render(columns []column, cells []Cell, nameWidth int) string {
 	t := table.NewWriter()
 	style := table.StyleDefault
 	if p.o.Terminal {
@@ -253,9 +263,9 @@ func (p *printer) render(columns []column, nameWidth int) string {
 	}
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(head)
-	for i, c := range p.s.Cells {
+	for i, c := range cells {
 		if i > 0 {
-			before := p.s.Cells[i-1]
+			before := cells[i-1]
 			// Never one ranking across groups; cells without numbers stand apart.
 			if len(before.Estimates) > 0 && c.Group != before.Group {
 				t.AppendSeparator()

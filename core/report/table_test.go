@@ -54,6 +54,16 @@ func scenes() map[string]func() ([]result.Trial, []result.Trial, Options) {
 			}
 			return list, nil, Options{}
 		},
+		"phases": func() ([]result.Trial, []result.Trial, Options) {
+			list := append(probes(), aTrial("q4_0", 0, 0.2), aTrial("q4_0", 1, 0.21))
+			for i := range list {
+				if list[i].Cell.ID == "f16" {
+					list[i] = stamped(list[i], 50+float64(i)/10, 450)
+				}
+				list[i] = modelled(list[i])
+			}
+			return list, nil, Options{}
+		},
 		"nothing": func() ([]result.Trial, []result.Trial, Options) { return nil, nil, Options{Dir: "d"} },
 	}
 }
@@ -98,7 +108,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	for width := 50; width <= 220; width += 10 {
 		var b strings.Builder
 		p := printer{s: s, o: TableOptions{Terminal: true, Width: width}}
-		out := p.render(p.columns(), 0)
+		out := p.render(p.columns(), s.Cells, 0)
 		if err := Table(&b, s, p.o); err != nil {
 			t.Fatal(err)
 		}

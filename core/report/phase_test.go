@@ -1,0 +1,186 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem/core/phase"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/stats"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// probed gives a trial a probe: 100 prompt tokens a request, and windows whose
+// requests have 100 output tokens.
+func probed(t result.Trial) result.Trial {
+	t.Cell.ProbeID = "p-" + t.Cell.ID
+	for i := range t.Windows {
+		t.Windows[i].PromptTokens = 100 * windowRequests
+		t.Windows[i].PhasesAbsent = "requests in flight mix both phases"
+	}
+	return t
+}
+
+// probeOf is the probe trial whose requests need so many joules each.
+func probeOf(cell string, block int, perRequest float64) result.Trial {
+	t := probed(aTrial("p-"+cell, block, 1))
+	t.Cell.Label, t.Cell.Probe, t.Cell.ProbeID = "probe of "+cell, true, ""
+	w := &t.Windows[0]
+	w.OutputTokens, w.EnergyJ = windowRequests, ptr(perRequest*windowRequests)
+	t.Work.Hash = "probe"
+	return t
+}
+
+// probes is a study of two cells with probe trials.
+func probes() []result.Trial {
+	var list []result.Trial
+	for block, d := range []float64{0.002, -0.001, 0.003} {
+		list = append(list, probed(aTrial("f16", block, 0.55+d)), probed(aTrial("q8_0", block, 0.35+d)),
+			probeOf("f16", block, 5+d), probeOf("q8_0", block, 3+d))
+	}
+	return list
+}
+
+// stamped gives a trial's windows phases of so many joules.
+func stamped(t result.Trial, prefillJ, decodeJ float64) result.Trial {
+	for i := range t.Windows {
+		t.Windows[i].PromptTokens = 100 * windowRequests
+		t.Windows[i].Phases = &result.Phases{PrefillJ: prefillJ, DecodeJ: decodeJ, PrefillNs: 1e9, DecodeNs: 8e9}
+		t.Windows[i].PhasesAbsent = ""
+	}
+	return t
+}
+
+func TestPhasesBySubtraction(t *testing.T) {
+	s := Summarize(append(probes(), probeOf("f16", 7, 4)), []result.Trial{failedProbe()}, Options{})
+	if len(s.Cells) != 2 || len(s.Groups) != 1 || len(s.Probes) != 2 || s.Probes[0].Trials != 4 || s.Probes[1].Failed != 1 {
+		t.Fatalf("%d cells in %d groups, probes %+v", len(s.Cells), len(s.Groups), s.Probes)
+	}
+	for _, c := range s.Cells {
+		perRequest, perToken := 3+0.004/3, 0.35+0.004/3
+		if c.Label == "f16" {
+			perRequest, perToken = 5+0.004/3, 0.55+0.004/3
+		}
+		if c.Phase == nil || c.Phase.Method != phase.Subtraction {
+			t.Fatalf("%s: %+v", c.Label, c.Phase)
+		}
+		near(t, "prefill", c.Phase.Prefill.Centre, perRequest/100)
+		near(t, "decode", c.Phase.Decode.Centre, (perToken*100-perRequest)/99)
+		if c.Phase.Decode.N != 3 || c.Phase.Decode.Boundary != c.Boundary || *c.Phase.Decode.SystematicRel != 0.05 {
+			t.Errorf("%+v", c.Phase.Decode)
+		}
+	}
+}
+
+func failedProbe() result.Trial {
+	f := failedRun("p-q8_0", 3)
+	f.Cell.Label, f.Cell.Probe = "probe of q8_0", true
+	return f
+}
+
+// Stamps in each pass come before probe trials, and one window without them is
+// enough to fall back.
+func TestPhasesByAlignment(t *testing.T) {
+	list := probes()
+	for i := range list {
+		if list[i].Cell.ID == "f16" {
+			list[i] = stamped(list[i], 50, 450)
+		}
+	}
+	f16 := func() Cell {
+		s := Summarize(list, nil, Options{})
+		return s.Cells[len(s.Cells)-1]
+	}
+	c := f16()
+	if c.Phase.Method != phase.Alignment {
+		t.Fatalf("%+v", c.Phase)
+	}
+	near(t, "prefill", c.Phase.Prefill.Centre, 50.0/(100*windowRequests))
+	near(t, "decode", c.Phase.Decode.Centre, 450.0/(99*windowRequests))
+	list[0].Windows[0].Phases, list[0].Windows[0].PhasesAbsent = nil, "prefill lasts 5 ms"
+	if c := f16(); c.Phase.Method != phase.Subtraction || c.Phase.Refused[phase.Alignment] != "prefill lasts 5 ms" {
+		t.Errorf("%+v", c.Phase)
+	}
+}
+
+// fittedStudy has shapes of a server that needs 130 W, 0.4 J a step, 0.02 J a
+// prompt token and 0.05 J an output token.
+func fittedStudy(concurrencies ...int) []result.Trial {
+	var list []result.Trial
+	for _, c := range concurrencies {
+		for _, in := range []int64{32, 512, 1024, 2048} {
+			for _, out := range []int64{16, 128, 512} {
+				id := fmt.Sprintf("c%d-%d-%d", c, in, out)
+				t := aTrial(id, 0, 0.5)
+				t.Cell.Definition = fmt.Sprintf(`{"plugin":"x","version":"","parameters":{},"model":{},"workload":{"requests":8,"input_tokens":%d,"output_tokens":%d},"load":{"mode":"closed","concurrency":%d}}`, in, out, c)
+				steps, prompt, output, cached := 40*out, 40*int64(c)*(in+8), 40*int64(c)*out, 40*int64(c)*8
+				seconds := float64(steps)*(0.01+1e-5*float64(c)) + float64(prompt-cached)*2e-5
+				t.Run = &result.Run{
+					EndNs: int64(seconds * 1e9), EnergyJ: ptr(130*seconds + 0.4*float64(steps) + 0.02*float64(prompt-cached) + 0.05*float64(output)),
+					Before: &sdk.Counters{EngineSteps: ptr[int64](7), PromptTokens: ptr[int64](9), OutputTokens: ptr[int64](3), CachedPromptTokens: ptr[int64](1)},
+					After:  &sdk.Counters{EngineSteps: ptr(7 + steps), PromptTokens: ptr(9 + prompt), OutputTokens: ptr(3 + output), CachedPromptTokens: ptr(1 + cached)},
+				}
+				t.Idle, t.IdlePowerW = &result.Idle{ToNs: 10e9}, map[string]float64{"rapl/package-0": 130}
+				list = append(list, t)
+			}
+		}
+	}
+	return list
+}
+
+func TestPhasesByRegression(t *testing.T) {
+	s := Summarize(fittedStudy(1, 8, 64), nil, Options{})
+	for _, c := range s.Cells {
+		if c.Phase.Method != phase.Regression {
+			t.Fatalf("%s: %s", c.Label, c.Phase.Reason())
+		}
+		if p, d := c.Phase.Prefill.Centre, c.Phase.Decode.Centre; p < 0.0199 || p > 0.0201 || d < 0.0499 || d > 0.0501 {
+			t.Errorf("%g and %g", p, d)
+		}
+		if c.Phase.LeaveOutRel == nil || c.Phase.Fit == nil || c.Phase.Fit.Shapes != 36 {
+			t.Errorf("%+v", c.Phase)
+		}
+	}
+	for want, change := range map[string]func(*result.Trial){
+		"joules of whole Runs": func(t *result.Trial) { t.Run.EnergyJ = nil },
+		"count its steps":      func(t *result.Trial) { t.Run.After.EngineSteps = nil },
+		"counts nothing":       func(t *result.Trial) { t.Run.Before = nil },
+		"idle_s":               func(t *result.Trial) { t.Idle = nil },
+		"lack the definition":        func(t *result.Trial) { t.Cell.Definition = "" },
+		"3 shapes":             func(t *result.Trial) { t.Boundary = "of its own " + t.Cell.ID[:4] },
+		"had cached": func(t *result.Trial) {
+			t.Run.After.CachedPromptTokens = nil
+			t.Cell.Definition = strings.Replace(t.Cell.Definition, `"requests"`, `"shared_prefix_tokens":8,"requests"`, 1)
+		},
+	} {
+		list := fittedStudy(1, 8)
+		for i := range list {
+			change(&list[i])
+		}
+		if c := Summarize(list, nil, Options{}).Cells[0]; c.Phase.Method != "" || !strings.Contains(c.Phase.Reason(), want) {
+			t.Errorf("%s: %q", want, c.Phase.Reason())
+		}
+	}
+}
+
+// A deployment's probes and cells are shapes of one fit; other parameters are
+// another deployment.
+func TestAFitIsOfOneDeployment(t *testing.T) {
+	list := fittedStudy(1, 8)
+	for i := range list {
+		if i%2 == 0 {
+			list[i].Cell.Definition = strings.Replace(list[i].Cell.Definition, `"parameters":{}`, `"parameters":{"a":1}`, 1)
+		}
+		list[i].Cell.Probe = i >= 4
+	}
+	s := Summarize(list, nil, Options{})
+	for _, c := range s.Cells {
+		if c.Phase.Method != phase.Regression || c.Phase.Fit.Shapes != 12 {
+			t.Errorf("%s: %+v %s", c.Label, c.Phase.Fit, c.Phase.Reason())
+		}
+	}
+	if e := s.Cells[0].Phase.Decode; e.Method != "leave_one_shape_out" || e.Direction != stats.Lower {
+		t.Errorf("%+v", e)
+	}
+}

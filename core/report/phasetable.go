@@ -1,0 +1,87 @@
+package report
+
+import (
+	"github.com/llenergymeasure/llem/core/phase"
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// phaseMetrics of a cell, in the order in which they are shown.
+var phaseMetrics = []string{phase.MetricPrefill, phase.MetricDecode}
+
+// phaseEstimates are the two of the chosen method, or none.
+func (c Cell) phaseEstimates() []stats.Estimate {
+	if c.Phase == nil || c.Phase.Method == "" {
+		return nil
+	}
+	return []stats.Estimate{*c.Phase.Prefill, *c.Phase.Decode}
+}
+
+// phases prints the joules of the cells that have them by phase.
+func (p *printer) phases() {
+	var with []Cell
+	for _, c := range p.s.Cells {
+		if len(c.phaseEstimates()) > 0 {
+			with = append(with, c)
+		}
+	}
+	if len(with) == 0 {
+		return
+	}
+	p.line("")
+	p.paragraph("energy by phase (method A: probe trials, B: stamps in each pass, E: fit over many shapes)")
+	p.tabulate(filled(phaseColumns(), with), with)
+}
+
+// noPhases prints each reason why cells have no phases once, and what there was
+// of probes.
+func (p *printer) noPhases() {
+	var reasons []string
+	labels := map[string][]string{}
+	for _, c := range p.s.Cells {
+		if c.Phase != nil && c.Phase.Method == "" {
+			why := c.Phase.Reason()
+			if labels[why] == nil {
+				reasons = append(reasons, why)
+			}
+			labels[why] = append(labels[why], c.Label)
+		}
+	}
+	for _, why := range reasons {
+		of := ""
+		if len(labels[why]) < len(p.s.Cells) {
+			of = " of " + some(labels[why])
+		}
+		p.within(footerWidth, "no energy by phase%s: %s", of, OneLine(why))
+	}
+	if trials, excluded, failed := p.probeCounts(); trials+excluded+failed > 0 {
+		p.paragraph("probe trials, in no ranking: %d used, %d excluded, %d failed", trials, excluded, failed)
+	}
+}
+
+func phaseColumns() []column {
+	of := func(k int) func(Cell) string {
+		return func(c Cell) string {
+			list := c.phaseEstimates()
+			return c.mark(interval(list[k], true))
+		}
+	}
+	return []column{
+		{head: "cell", value: func(c Cell) string { return c.Label }},
+		{head: "prefill J/prompt token [95 %]", value: of(0)},
+		{head: "decode J/output token [95 %]", value: of(1)},
+		{head: "method", value: func(c Cell) string { return string(c.Phase.Method) }},
+		{head: "error on an unseen shape", rank: 1, value: func(c Cell) string {
+			if c.Phase.LeaveOutRel == nil {
+				return missing
+			}
+			return percent(*c.Phase.LeaveOutRel)
+		}},
+	}
+}
+
+func (p *printer) probeCounts() (trials, excluded, failed int) {
+	for _, x := range p.s.Probes {
+		trials, excluded, failed = trials+x.Trials, excluded+x.Excluded, failed+x.Failed
+	}
+	return trials, excluded, failed
+}
