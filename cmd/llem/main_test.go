@@ -28,7 +28,7 @@ func (m withPlugins) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	pluginDir = filepath.Join(dir, "plugins")
-	for name, source := range map[string]string{"sim": "../../plugins/sim", "picky": "./testdata/picky"} {
+	for name, source := range map[string]string{"sim": "../../plugins/sim", "replay": "../../plugins/replay", "picky": "./testdata/picky"} {
 		binary := filepath.Join(dir, name)
 		command("go", "build", "-o", binary, source)
 		command("llem", "plugins", "install", "--dir", pluginDir, binary)

@@ -34,8 +34,8 @@ type Stored struct {
 	// which gives another one where only a part was stored.
 	PeriodNs int64
 	Samples  []Sample
-	Gaps            []Gap
-	Problems        []Problem
+	Gaps     []Gap
+	Problems []Problem
 }
 
 // Restore makes a Trace of what was stored of one, or of a part of one. Its

@@ -127,8 +127,11 @@ func overlaps(g parquet.RowGroup, fromNs, toNs int64) (bool, error) {
 		return false, errors.New("it has no column mono_ns")
 	}
 	index, err := g.ColumnChunks()[column.ColumnIndex].ColumnIndex()
-	if err != nil || index == nil {
+	if errors.Is(err, parquet.ErrMissingColumnIndex) {
 		return true, nil // no statistics: read it
+	}
+	if err != nil {
+		return false, err
 	}
 	for page := range index.NumPages() {
 		if index.MinValue(page).Int64() <= toNs && index.MaxValue(page).Int64() >= fromNs {
