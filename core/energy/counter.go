@@ -1,6 +1,9 @@
 package energy
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // counter computes a window over a rising count of energy.
 //
@@ -112,6 +115,36 @@ func (t *Trace) edgeAt(i int, ns int64) edge {
 	return e
 }
 
+// uneven is by how many counts the straight line may miss at an edge because power
+// is not constant between two changes: a step of power R at the edge itself costs
+// R·T·x(1-x), x being the edge's share of the time T between the changes. R is not
+// known; it is taken as the range of mean power over this time and its neighbours.
+func (t *Trace) uneven(e edge) float64 {
+	if e.a == e.b {
+		return 0
+	}
+	s := t.samples
+	own := t.slope(e.a, e.b)
+	lo, hi := own, own
+	if e.a > 0 {
+		if p := t.edgeAt(e.a-1, s[e.a].MonoNs-1); p.ok {
+			lo, hi = min(lo, t.slope(p.a, e.a)), max(hi, t.slope(p.a, e.a))
+		}
+	}
+	if e.b+1 < len(s) {
+		if n := t.edgeAt(e.b, s[e.b].MonoNs+1); n.ok {
+			lo, hi = min(lo, t.slope(e.b, n.b)), max(hi, t.slope(e.b, n.b))
+		}
+	}
+	return (hi - lo) * float64(s[e.b].MonoNs-s[e.a].MonoNs) * e.share * (1 - e.share)
+}
+
+// slope is the mean power between two samples, in counts a nanosecond.
+func (t *Trace) slope(a, b int) float64 {
+	s := t.samples
+	return delta(s[a].Value, s[b].Value) / float64(s[b].MonoNs-s[a].MonoNs)
+}
+
 // locatedTo is the width in ns to which an edge's changes are known in time. A
 // change happened after the read before it and no more than a period before the
 // read that shows it. A change-only series hides the reads before, so there it is
@@ -128,8 +161,10 @@ func (t *Trace) locatedTo(e edge, h hole, counts float64, q *query) float64 {
 	if period > q.to-q.from {
 		return float64(period)
 	}
+	// What the line misses, as the width of a uniform distribution in time.
+	uneven := math.Sqrt(12) * t.uneven(e) / counts * float64(q.to-q.from)
 	if t.Domain.ChangesOnly && t.Domain.LagSpreadNs > 0 {
-		return 0
+		return uneven
 	}
 	width := int64(0)
 	for _, i := range []int{e.a, e.b} {
@@ -138,7 +173,10 @@ func (t *Trace) locatedTo(e edge, h hole, counts float64, q *query) float64 {
 		}
 		width = max(width, s[i].MonoNs-s[i-1].MonoNs)
 	}
-	return float64(min(width, period))
+	if width >= period {
+		return float64(period) // it stands for the line's error, too
+	}
+	return math.Hypot(float64(width), uneven)
 }
 
 // count is the number of samples inside [t0, t1].

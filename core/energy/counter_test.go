@@ -171,6 +171,29 @@ func severityOf(w Window, code string) Severity {
 	return ""
 }
 
+// A counter does not say when between two changes power stepped: with the step at
+// the very edge the modelled error is what the straight line misses.
+func TestAStepOfPowerAtAnEdge(t *testing.T) {
+	const step = int64(5.03e9) // 0.3 of the way between two changes
+	var s []Sample
+	for ns := int64(0); ns <= 20e9; ns += 1e6 {
+		tick := ns / 100e6 * 100e6
+		mj := tick * 200 / 1e6
+		if tick > step {
+			mj += (tick - step) * 400 / 1e6
+		}
+		s = append(s, Sample{MonoNs: ns, Value: mj})
+	}
+	w, err := trace(t, joules(), 20e9, s...).Window(step, 15e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := 600 * 9.97
+	near(t, "missed", truth-w.EnergyJ, 400*0.1*0.3*0.7, 1e-3)
+	located := 2 * math.Pow(1e6*w.MeanPowerW/1e9, 2) / 12 // by 1 ms at either edge
+	near(t, "random", math.Pow(w.RandomRel*w.EnergyJ, 2), math.Pow(400*0.1*0.3*0.7, 2)+located, 1e-2)
+}
+
 // A hole with more energy in it than its share of time is a wider one.
 func TestABurstInAHole(t *testing.T) {
 	s := holey(10e9, 10.4e9)
