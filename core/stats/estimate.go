@@ -23,6 +23,9 @@ const (
 	CodeCVHigh        = "cv_high"          // coefficient of variation above 5 %
 	CodeUnequalLoads  = "unequal_windows"  // loads with different numbers of windows
 	CodeUnequalSpread = "unequal_variance" // arms differ in spread: no pooling
+	// CodeBelowEdgeModel: the spread that was seen is less than the sensor's edges
+	// alone should make.
+	CodeBelowEdgeModel = "spread_below_edge_model"
 	// CodeBelowZero: the interval of a quantity that cannot be negative goes below
 	// zero. It is kept as it is, since cut off it would look narrower than it is.
 	CodeBelowZero = "interval_below_zero"
@@ -43,11 +46,21 @@ type Spec struct {
 	// SystematicRel is the sensor's half-width as a fraction, nil when there is none.
 	SystematicRel *float64
 	// EdgeRel is the modelled random error of one load's value, one standard
-	// deviation as a fraction. It is used only where there is no spread to look at
-	// (n = 1), and the result says so.
+	// deviation as a fraction. It stands in where there is no spread to look at
+	// (n = 1), and the result says so; otherwise a spread that is below it by more
+	// than chance allows is a warning.
 	EdgeRel *float64
 	// Seed of the bootstrap; the same seed gives the same bits.
 	Seed uint64
+}
+
+// CoverageFactor is Student's t for the interval of n samples: how many standard
+// errors of the mean it reaches to either side. 0 below two.
+func CoverageFactor(n int) float64 {
+	if n < 2 {
+		return 0
+	}
+	return tTwoSided(float64(n - 1))
 }
 
 // Interval is a pair of bounds.

@@ -99,6 +99,7 @@ func summarize(spec Spec, x []float64) (Estimate, error) {
 	}
 	e.CV = number(CV(x))
 	e.doubts(x)
+	e.belowEdgeModel(spec.EdgeRel, len(x))
 	return e, e.addBCa(x, spec.Seed)
 }
 
@@ -146,6 +147,18 @@ func (e *Estimate) doubts(x []float64) {
 	}
 	if len(x) >= 8 && d.Lag1 > 0.5 {
 		e.warnOf(CodeAutocorrelate, d.Lag1, "neighbouring samples are alike (lag-1 correlation %.2f): the interval is too narrow", d.Lag1)
+	}
+}
+
+// belowEdgeModel doubts a spread that lies below the modelled error of single
+// samples: below the 5 % point of what chance makes of it. Either the model is too
+// pessimistic for this sensor, or the samples are not independent.
+func (e *Estimate) belowEdgeModel(edgeRel *float64, n int) {
+	if edgeRel == nil || e.CV == nil || *e.CV == 0 { // that of equal samples has a warning of its own
+		return
+	}
+	if df := float64(n - 1); df**e.CV**e.CV < chi2(0.05, df)**edgeRel**edgeRel {
+		e.warnOf(CodeBelowEdgeModel, *edgeRel / *e.CV, "%d samples spread by %.2g %%, less than the %.2g %% that the sensor's edges alone should make of each: the model is too wide for this sensor, or the samples are not independent and the interval is too narrow", n, 100**e.CV, 100**edgeRel)
 	}
 }
 

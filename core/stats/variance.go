@@ -28,38 +28,59 @@ type Components struct {
 }
 
 // componentsOf needs two loads and more windows than loads; nil otherwise.
+func componentsOf(loads [][]float64) *Components { return PooledComponents([][][]float64{loads}) }
+
+// PooledComponents are those of several cells together: by cell, the windows of
+// each load. Every cell is taken relative to its own mean, so that what cells
+// differ by is in no component. What blocks share is in that between loads. nil
+// where no cell has two loads, or no load two windows.
 //
-// With the mean squares MSB between and MSW within, and n0 = (N - Σn²/N)/(k-1),
-// the variance between loads is (MSB-MSW)/n0 (Searle, Casella, McCulloch 1992).
-func componentsOf(loads [][]float64) *Components {
-	k, total, squares, sum := len(loads), 0, 0, 0.0
-	for _, l := range loads {
-		total += len(l)
-		squares += len(l) * len(l)
-		for _, v := range l {
-			sum += v
+// With the mean squares MSB between and MSW within, summed over cells, and
+// n0 = Σ(N - Σn²/N)/Σ(k-1), the variance between loads is (MSB-MSW)/n0 (Searle,
+// Casella, McCulloch 1992).
+func PooledComponents(cells [][][]float64) *Components {
+	var k, total int
+	var weight, between, within, betweenDF float64
+	for _, loads := range cells {
+		n, squares, sum := 0, 0, 0.0
+		for _, l := range loads {
+			n += len(l)
+			squares += len(l) * len(l)
+			for _, v := range l {
+				sum += v
+			}
 		}
+		if n == 0 || sum == 0 {
+			continue
+		}
+		grand := sum / float64(n)
+		for _, l := range loads {
+			if len(l) == 0 {
+				continue
+			}
+			k++
+			m := Mean(l)/grand - 1
+			between += float64(len(l)) * m * m
+			for _, v := range l {
+				d := v/grand - 1 - m
+				within += d * d
+			}
+		}
+		total += n
+		betweenDF--
+		weight += float64(n) - float64(squares)/float64(n)
 	}
-	if k < 2 || total <= k || sum == 0 {
+	betweenDF += float64(k)
+	if betweenDF < 1 || total <= k {
 		return nil
 	}
-	grand := sum / float64(total)
-	var between, within float64
-	for _, l := range loads {
-		m := Mean(l)
-		between += float64(len(l)) * (m - grand) * (m - grand)
-		for _, v := range l {
-			within += (v - m) * (v - m)
-		}
-	}
-	msb, msw := between/float64(k-1), within/float64(total-k)
-	n0 := (float64(total) - float64(squares)/float64(total)) / float64(k-1)
-	rel := func(variance float64) float64 { return math.Sqrt(math.Max(0, variance)) / math.Abs(grand) }
+	withinDF := float64(total - k)
+	msb, msw, n0 := between/betweenDF, within/withinDF, weight/betweenDF
+	rel := func(variance float64) float64 { return math.Sqrt(math.Max(0, variance)) }
 	c := &Components{
 		Loads: k, Windows: total, WindowsPerLoad: n0,
 		WithinRel: rel(msw), BetweenRel: rel((msb - msw) / n0),
 	}
-	withinDF, betweenDF := float64(total-k), float64(k-1)
 	c.WithinLoRel, c.WithinHiRel = rel(msw*withinDF/chi2(0.975, withinDF)), rel(msw*withinDF/chi2(0.025, withinDF))
 	lo, hi := betweenBounds(msb, msw, betweenDF, withinDF)
 	c.BetweenLoRel, c.BetweenHiRel = rel(lo/n0), rel(hi/n0)
