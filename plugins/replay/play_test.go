@@ -173,3 +173,19 @@ func TestTheEnd(t *testing.T) {
 		t.Errorf("only %d times the watermark moved on without a sample", marks)
 	}
 }
+
+// A trial as the first version stored it is still played.
+func TestFirstVersion(t *testing.T) {
+	path, err := filepath.Abs("../../core/result/testdata/v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := map[string]bool{}
+	_, domains := stream(t, sdk.Table{"path": path, "start": startAligned}, func(b sdk.SampleBatch) bool {
+		ended[b.DomainID] = len(b.MonoNs) == 0
+		return len(ended) < 2 || !ended["rapl/package-0"] || !ended["sim/dram"]
+	})
+	if len(domains) != 2 || !domains[1].Estimated || domains[0].Reading != sdk.ReadingCounter {
+		t.Errorf("%+v", domains)
+	}
+}
