@@ -89,7 +89,7 @@ func TestEachGate(t *testing.T) {
 				}
 			})
 		}},
-		{"thermal_throttle", quiet, func(in *Input) {
+		{"thermal_throttle", unknown, func(in *Input) {
 			in.dev().Before.SWThermalNs = nil
 			in.eachInWindow(func(_ int, r *device.Reading) { r.Reasons = ptr(uint64(0x4 | 0x8)) })
 		}},

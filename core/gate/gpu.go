@@ -36,7 +36,8 @@ func (d Device) rise(of func(*device.Snapshot) *int64) (ns int64, reason string)
 
 // held judges for how long the clocks were held back, as a percentage of the
 // windows' time. All of it is taken to lie in the windows. Where the driver does
-// not count, the share of readings in the windows that show the bits serves.
+// not count, the share of readings in the windows that show the bits serves, if
+// any does: that none does proves nothing.
 func (j *judging) held(d Device, bits uint64, counts ...func(*device.Snapshot) *int64) (pct float64, how string, ok bool) {
 	windowsNs := j.windowsNs()
 	if windowsNs <= 0 {
@@ -63,6 +64,10 @@ func (j *judging) held(d Device, bits uint64, counts ...func(*device.Snapshot) *
 	}
 	if readings == 0 {
 		j.unknown("%s", reason)
+		return 0, "", false
+	}
+	if shown == 0 {
+		j.unknown("%s, and that none of %d readings shows it proves nothing", reason, readings)
 		return 0, "", false
 	}
 	return 100 * float64(shown) / float64(readings), fmt.Sprintf("in %d of %d readings", shown, readings), true

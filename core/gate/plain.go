@@ -44,8 +44,6 @@ func Notes() []Plain {
 		{"metric_not_finite", "a metric of the engine was no number and was left out"},
 		{"resolved_not_finite", "a parameter as the engine resolved it was no number; it is kept as text"},
 		// What the protocol did.
-		{"window_below_10s", "see window_short"},
-		{"window_few_periods", "see window_short"},
 		{"work_capped", "fewer passes were prepared than the rate asks for, to bound memory"},
 		{"work_not_hashed", "no whole pass was sent, so comparisons cannot check that both sides did the same work"},
 		{"unload_failed", "the engine did not end well; the windows are whole"},
@@ -62,6 +60,7 @@ func Notes() []Plain {
 		{"small_n", "too few samples for a method"},
 		{"degenerate", "all samples are equal"},
 		{"autocorrelated", "neighbouring loads are alike: the interval is too narrow"},
+		{"spread_below_edge_model", "loads agree better than the sensor's edges should let them: the interval may be too narrow"},
 		{"unequal_windows", "loads have different numbers of windows"},
 		{"unequal_variance", "arms differ in spread and are not pooled"},
 		{"incomplete_blocks", "blocks without all arms were left out of a comparison"},

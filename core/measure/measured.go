@@ -45,7 +45,9 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 		}
 		return sdk.StopDrain
 	}
+	t.watch.runBegins(t.recorder.sources, t.gpus)
 	run, err := driveRun(ctx, t.backend, t.spec(work.id), t.stall(), decide)
+	t.watch.runEnds(ctx, t.recorder.sources, t.gpus, t.record.Load.Report)
 	t.record.Run = &run.record
 	if err := t.attempt.WriteRequests(run.completions, "measured"); err != nil {
 		return run, 0, &phaseError{phase: "write", err: err}

@@ -58,9 +58,13 @@ type rig struct {
 	checks  []sdk.CellCheck
 	// meter of the source "inside"; "process" is one in a process of its own.
 	meter *meter
-	role  string // of the backend
-	mark  string
-	fault string // file that names the fault of the process source, if it exists
+	// counter is a second reading of the same device, the source "counter".
+	counter *meter
+	monitor Monitor
+	notes   []energy.Warning
+	role    string // of the backend
+	mark    string
+	fault   string // file that names the fault of the process source, if it exists
 
 	began    atomic.Int64 // stamp at which the newest measured Run was asked for
 	onPhase  func(Progress)
@@ -195,7 +199,14 @@ func (r *rig) start(ctx context.Context, role string, log io.Writer) (*host.Plug
 func (r *rig) Source(ctx context.Context, name string) (Source, error) {
 	switch name {
 	case "inside":
-		return Source{Name: name, Sensor: r.meter}, nil
+		return Source{Name: name, Sensor: r.meter, Monitor: r.monitor, Notes: func(sinceNs int64) []energy.Warning {
+			if sinceNs > 0 {
+				return nil
+			}
+			return r.notes
+		}}, nil
+	case "counter":
+		return Source{Name: name, Sensor: r.counter}, nil
 	case "process":
 		p, err := r.start(ctx, "meter", nil)
 		if err != nil {

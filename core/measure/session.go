@@ -53,6 +53,8 @@ type waits struct {
 	unload    time.Duration // of an engine, before it is killed
 	watermark time.Duration // for the sensors to deliver what lies behind a stamp
 	heartbeat time.Duration // period of a Run's heartbeats
+	reading   time.Duration // period of looks at the devices in a Run
+	look      time.Duration // for a monitor to tell the state of its devices
 	// of a watermark without progress, before its source counts as stuck
 	standstill time.Duration
 }
@@ -67,6 +69,12 @@ func (w waits) withDefaults() waits {
 	}
 	if w.heartbeat == 0 {
 		w.heartbeat = time.Second
+	}
+	if w.look == 0 {
+		w.look = lookLimit
+	}
+	if w.reading == 0 {
+		w.reading = readPeriod
 	}
 	if w.standstill == 0 {
 		w.standstill = standstillLimit

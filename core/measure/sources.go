@@ -30,6 +30,14 @@ type Source struct {
 	Sensor  Sensor
 	// Kill ends the process behind the sensor; nil for one built in.
 	Kill func()
+
+	// Monitor sees the state of the devices; nil for a source that does not.
+	Monitor Monitor
+	// Mark asks a sensor that is read in bursts for one now, at an end of a Run,
+	// and returns at once with the stamp that will be known best; may be nil.
+	Mark func() (edgeNs int64)
+	// Notes are what the source noticed since a stamp; may be nil.
+	Notes func(sinceNs int64) []energy.Warning
 }
 
 // ErrNotInstalled is an Opener's answer to the name of a source that is
@@ -55,6 +63,8 @@ type recorder struct {
 
 	// standstill bounds the time without progress of a watermark; 0 = the usual.
 	standstill time.Duration
+
+	noted int64 // when the sources' notes were last taken
 
 	mu     sync.Mutex
 	failed map[string]error // by source name, once its stream has ended early

@@ -28,13 +28,23 @@ type trial struct {
 
 	backend *host.Plugin
 	workDir string
+
+	watch watch
+	// gpus of the deployment by UUID, and checks the second readings of each
+	// headline domain.
+	gpus   []string
+	checks map[string][]string
+	// withoutEnergy is why headline domains have no joules in windows.
+	withoutEnergy []energy.Warning
 }
 
 // run goes through the protocol. What it learned is in t.record, whether or
 // not it returns an error.
 func (t *trial) run(ctx context.Context) (err error) {
 	defer func() { t.release(ctx, err) }()
-	defer func() { t.record.Warnings = append(t.record.Warnings, t.recorder.doubts()...) }()
+	defer func() {
+		t.record.Warnings = append(t.record.Warnings, append(t.recorder.notes(), t.recorder.doubts()...)...)
+	}()
 	if err := t.load(ctx); err != nil {
 		return err
 	}
@@ -74,6 +84,8 @@ func (t *trial) load(ctx context.Context) error {
 		defer cancel()
 		loadCtx = limited
 	}
+	t.watch.period, t.watch.limit = t.waits.reading, t.waits.look
+	t.watch.begin(ctx, t.recorder.sources, needsGPU(t.check))
 	load := &result.Load{BeginNs: sdk.MonoNow()}
 	report, err := backend.Load(loadCtx, sdk.LoadRequest{
 		Cell: ContractCell(t.cell), WorkDir: t.workDir, CacheDir: t.CacheDir, Secrets: t.Secrets[t.cell.Instance],
@@ -113,12 +125,14 @@ func endsBefore(inner, outer context.Context) bool {
 // chooseHeadline decides which domains are added up for the headline number.
 // Without any the trial would have no result, and is not run.
 func (t *trial) chooseHeadline(report sdk.LoadReport) error {
-	var gpus []string
 	for _, device := range report.Devices {
 		if device.Kind == "gpu" {
-			gpus = append(gpus, device.ID)
+			t.gpus = append(t.gpus, device.ID)
 		}
 	}
+	gpus := slices.Clone(t.gpus)
+	slices.Sort(t.gpus)
+	t.gpus = slices.Compact(t.gpus)
 	for _, need := range t.check.Devices {
 		if need.Kind == "gpu" && int(need.Min) > len(gpus) {
 			return &phaseError{phase: "load", code: codeNoEnergy, err: fmt.Errorf(
@@ -126,6 +140,7 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 		}
 	}
 	choice := energy.Headline(t.recorder.domains(), gpus)
+	t.checks = checksOf(choice)
 	t.record.Boundary = choice.Boundary.String()
 	for _, domain := range choice.Headline {
 		t.record.Headline = append(t.record.Headline, domain.ID)

@@ -25,7 +25,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 		t.warn("work_not_hashed", energy.SeverityWarning, fmt.Sprintf(
 			"not one pass of %d requests was sent whole, so a comparison cannot check that both sides ran the same requests; lower workload.requests or lengthen protocol.window_s", t.cell.Workload.Requests))
 	}
-	traces := t.recorder.waitUntil(ctx, run.record.EndNs, t.waits.watermark)
+	traces := t.recorder.waitUntil(ctx, max(run.record.EndNs, t.watch.edges[1]), t.waits.watermark)
 	if err := t.attempt.WritePower(traces, t.record.Load.EndNs, run.record.EndNs); err != nil {
 		return &phaseError{phase: "write", err: err}
 	}
@@ -35,7 +35,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 		w.Phases, w.PhasesAbsent = t.phases(c, run.record.Passes, traces)
 		t.record.Windows = append(t.record.Windows, w)
 	}
-	t.gates(traces)
+	t.gates(cuts, traces)
 	if len(cuts) < t.windows {
 		return &phaseError{phase: "window", code: codeWorkMissing, err: fmt.Errorf(
 			"%d of %d windows of %v s fit into the Run, which ended with %q after %.1f s; prepare for a longer Run or shorten protocol.window_s",
@@ -82,7 +82,6 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 	duration := float64(w.DurationNs()) / 1e9
 	w.OutputTokensPerS = float64(w.OutputTokens) / duration
 	w.TTFT, w.TPOT, w.E2E = latencies(c.Completions)
-	w.Warnings = t.doubts(c)
 	var headline []energy.Domain
 	var parts []energy.Window
 	for _, domain := range t.recorder.domains() {
@@ -90,6 +89,7 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 		part, err := traces[domain.ID].Window(c.FromNs, c.ToNs)
 		if err != nil {
 			entry.Error = err.Error()
+			t.noEnergy(domain.ID, err)
 		} else {
 			entry.Window = part
 		}

@@ -129,11 +129,11 @@ func TestWorstOfAWarning(t *testing.T) {
 	}
 	for i, s := range []string{"8.0", "6.0", "9.0"} {
 		list[i].Windows[0].ToNs = list[i].Windows[0].FromNs + int64(s[0]-'0')*1e9
-		list[i].Warnings = append(list[i].Warnings, energy.Warning{Code: "window_below_10s", Severity: energy.SeverityWarning, Message: "a window lasts " + s + " s"})
+		list[i].Warnings = append(list[i].Warnings, energy.Warning{Code: "window_short", Severity: energy.SeverityWarning, Message: "a window lasts " + s + " s"})
 	}
 	for _, order := range [][]result.Trial{list, {list[1], list[0], list[2], list[3], list[4], list[5]}} {
 		s := Summarize(order, nil, Options{})
-		if w, _ := warning(s, "window_below_10s"); w.Cell != "wild" || w.Message != "a window lasts 6.0 s" || !w.Weighed || w.Count != 3 {
+		if w, _ := warning(s, "window_short"); w.Cell != "wild" || w.Message != "a window lasts 6.0 s" || !w.Weighed || w.Count != 3 {
 			t.Errorf("%+v", w)
 		}
 		cv, _ := warning(s, stats.CodeCVHigh)

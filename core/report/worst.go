@@ -25,7 +25,7 @@ func badnessOfTrial(t result.Trial, w energy.Warning) *float64 {
 	for _, window := range t.Windows {
 		var v float64
 		switch w.Code {
-		case "window_short", "window_below_10s", "window_few_periods":
+		case "window_short":
 			v = -float64(window.DurationNs())
 		case "requests_failed":
 			v = float64(window.Failed) / float64(max(1, window.Requests))

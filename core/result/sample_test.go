@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/llenergymeasure/llem/core/device"
 	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/environ"
+	"github.com/llenergymeasure/llem/core/gate"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -62,7 +65,7 @@ func sampleTrial(t *testing.T, traces map[string]*energy.Trace) Trial {
 		TTFT:             &Quantiles{N: 52, MeanNs: 31e6, P50Ns: 30e6, P90Ns: 41e6, P95Ns: 45e6, P99Ns: 60e6},
 		TPOT:             &Quantiles{N: 52, MeanNs: 5e6, P50Ns: 5e6, P90Ns: 6e6, P95Ns: 6e6, P99Ns: 7e6},
 		E2E:              &Quantiles{N: 52, MeanNs: 400e6, P50Ns: 400e6, P90Ns: 410e6, P95Ns: 420e6, P99Ns: 430e6},
-		Warnings:         []energy.Warning{{Code: "window_below_10s", Severity: energy.SeverityWarning, Message: "shown"}},
+		Warnings:         []energy.Warning{{Code: "window_short", Severity: energy.SeverityWarning, Message: "shown"}},
 	}
 	for _, id := range []string{"rapl/package-0", "sim/dram"} {
 		d := traces[id].Domain
@@ -99,6 +102,18 @@ func sampleTrial(t *testing.T, traces map[string]*energy.Trace) Trial {
 		WarmUp: run, Run: run, Conditioning: &Conditioning{FromNs: 20e9, ToNs: 30e9, Settled: true, Reason: "time reached"},
 		IdlePowerW: map[string]float64{"rapl/package-0": 11.5},
 		Boundary:   "cpu_package[package-0]", Headline: []string{"rapl/package-0"}, Windows: []Window{window},
+		Gates: &gate.Verdict{Passed: []string{"no_output"}, Found: []string{"window_short"}, Unknown: map[string]string{"clock_step": "no pair of clock reads"}, NotApplicable: []string{"mig_on"}},
+		Audit: []gate.Audit{{Domain: "rapl/package-0", Check: "rapl/other", FromNs: 20e9, ToNs: 52e9, Ratio: ptr(1.0014), RandomRel: 0.002, Method: energy.MethodIntervalMean, CheckMethod: energy.MethodCounterInterpolated},
+			{Domain: "rapl/package-0", Check: "rapl/gone", FromNs: from, ToNs: to, Code: "no_ratio", Reason: "no energy to check by"}},
+		Devices: []Device{{
+			Facts: device.Facts{UUID: "GPU-1", Model: "NVIDIA H100", Persistence: ptr(true), DefaultLimitMilliW: ptr(int64(700_000)), Absent: map[string]string{"mig": "not supported"},
+				Sensors: []device.Sensor{{Name: "ring", Scope: "gpu", UpdateNs: 20e6, ResolutionCounts: 1, CallP50Ns: 6e5, CallP99Ns: 7e5, Calls: 9, Changes: 8, Depth: 119}}},
+			Before: &device.Snapshot{MonoNs: 4e9, Reading: device.Reading{MonoNs: 4e9, UtilisationPct: ptr(int64(0))}, Processes: []device.Process{}, PowerCapNs: ptr(int64(0))},
+			After:  &device.Snapshot{MonoNs: 53e9, Processes: []device.Process{{PID: 77, Kind: "compute"}}, RowRemapPending: ptr(false)},
+			Readings: NewReadings([]device.Reading{{MonoNs: 21e9, TemperatureC: ptr(int64(60)), Reasons: ptr(uint64(4))},
+				{MonoNs: 22e9, TemperatureC: ptr(int64(61)), Reasons: ptr(uint64(4))}}),
+		}},
+		HostLoad: &environ.Shares{Others: ptr(0.01), OwnCPUs: ptr(1.5), ThrottledNs: ptr(int64(0))},
 	}
 }
 

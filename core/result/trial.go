@@ -2,6 +2,8 @@ package result
 
 import (
 	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/environ"
+	"github.com/llenergymeasure/llem/core/gate"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -59,6 +61,16 @@ type Trial struct {
 	Boundary string   `json:"boundary"`
 	Headline []string `json:"headline"`
 	Windows  []Window `json:"windows"`
+
+	// Gates says what became of each gate; what they found is in Warnings.
+	Gates *gate.Verdict `json:"gates,omitempty"`
+	// Audit holds the headline's energy against second readings of its devices,
+	// over the Run and over each window. Nothing is corrected by it.
+	Audit []gate.Audit `json:"audit,omitempty"`
+	// Devices are the GPUs of the deployment, as far as a source sees them.
+	Devices []Device `json:"devices,omitempty"`
+	// HostLoad is who used the processors during the Run.
+	HostLoad *environ.Shares `json:"host_load,omitempty"`
 
 	// Dir is where the trial was read from, relative to the result directory.
 	Dir string `json:"-"`

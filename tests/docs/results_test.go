@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/llenergymeasure/llem/core/device"
 	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/core/environ"
+	"github.com/llenergymeasure/llem/core/gate"
 	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/report"
 	"github.com/llenergymeasure/llem/core/result"
@@ -32,6 +35,10 @@ var trialSections = map[string][]any{
 	"run":          {result.Run{}, sdk.RunSpec{}, sdk.PassRecord{}, sdk.Counters{}, sdk.NamedMetric{}},
 	"conditioning": {result.Conditioning{}},
 	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}, result.Phases{}},
+	"gates":        {gate.Verdict{}},
+	"audit":        {gate.Audit{}},
+	"devices":      {result.Device{}, result.Readings{}, device.Facts{}, device.Sensor{}, device.Snapshot{}, device.Reading{}, device.Process{}},
+	"host_load":    {environ.Shares{}},
 	"warnings":     {energy.Warning{}},
 }
 
