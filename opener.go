@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/energy/nvml"
 	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/result"
@@ -37,7 +38,7 @@ func (o *opener) Backend(ctx context.Context, cell study.Cell, log io.Writer) (*
 // nvml, or a plugin by its own name.
 func (o *opener) Source(ctx context.Context, name string) (measure.Source, error) {
 	if _, instance := o.prepared.Spec.Sources[name]; name == nvml.Name && !instance {
-		return measure.Source{Name: name, Sensor: nvml.New()}, nil
+		return builtIn(ctx, o.prepared.cacheDir("sensors")), nil
 	}
 	pluginName, request := name, sdk.OpenRequest{}
 	for _, s := range o.prepared.sources {
@@ -61,6 +62,30 @@ func (o *opener) Source(ctx context.Context, name string) (measure.Source, error
 		source.Sensor = lockedOnceOpen{Sensor: plugin, lock: func() { o.lock(pluginName) }}
 	}
 	return source, nil
+}
+
+// builtIn is nvml with what it sees besides energy. It finds out first how the
+// sensors of this machine behave, once for each card and driver.
+func builtIn(ctx context.Context, cacheDir string) measure.Source {
+	n := nvml.New()
+	// What keeps it from looking keeps it from opening, which says so.
+	_ = n.Characterise(ctx, cacheDir)
+	return measure.Source{Name: nvml.Name, Sensor: n, Monitor: n, Mark: n.Mark, Notes: func(sinceNs int64) []energy.Warning {
+		return notes(n.Events(sinceNs))
+	}}
+}
+
+// notes are a source's events as warnings.
+func notes(events []nvml.Event) []energy.Warning {
+	var list []energy.Warning
+	for _, e := range events {
+		w := energy.Warning{Code: e.Code, Severity: energy.SeverityWarning, Message: e.Message, Domain: e.UUID}
+		if e.Code == nvml.EventCacheUnwritable {
+			w.Severity = energy.SeverityInfo
+		}
+		list = append(list, w)
+	}
+	return list
 }
 
 // lockedOnceOpen is a source that "auto" tries: what does not open is none of

@@ -31,6 +31,7 @@ type diagnosis struct {
 	Searched []string          `json:"searched"`
 	BuiltIn  []pluginDiagnosis `json:"built_in"`
 	Plugins  []pluginDiagnosis `json:"plugins"`
+	GPUs     []gpuDiagnosis    `json:"gpus"`
 	Machine  any               `json:"machine"`
 }
 
@@ -55,10 +56,12 @@ func (c *configDoctor) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	verdict, gpus := tryNVML(a.ctx, a.user)
 	d := diagnosis{
 		Version: llem.Version, Settings: path, Cache: llem.CacheDir(a.user), Searched: r.Searched(),
-		BuiltIn: []pluginDiagnosis{{Name: nvml.Name, Kinds: []string{string(sdk.KindEnergySource)}, Verdict: tryOpen(a.ctx, nvml.New())}},
+		BuiltIn: []pluginDiagnosis{{Name: nvml.Name, Kinds: []string{string(sdk.KindEnergySource)}, Verdict: verdict}},
 		Plugins: []pluginDiagnosis{},
+		GPUs:    gpus,
 		Machine: environ.Snapshot(a.ctx),
 	}
 	for _, e := range r.Entries() {
@@ -82,6 +85,9 @@ func (d diagnosis) print(w io.Writer) error {
 	}
 	for _, p := range d.Plugins {
 		fmt.Fprintf(w, "plugin    %-12s %-8s %v  %s\n", p.Name, p.Version, p.Kinds, p.Verdict)
+	}
+	for _, g := range d.GPUs {
+		g.print(w)
 	}
 	machine, err := json.MarshalIndent(d.Machine, "", "  ")
 	if err != nil {
