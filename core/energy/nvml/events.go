@@ -23,6 +23,7 @@ type Event struct {
 // Codes of Events.
 const (
 	EventClockStep        = "clock_step"        // the wall clock, which stamps the ring, was set
+	EventRingRetimed      = "ring_retimed"      // the driver's stamps were wrong, and its samples were placed by number
 	EventRingLate         = "ring_late"         // the ring was overwritten before it was drained
 	EventCounterRestarted = "counter_restarted" // the energy counter fell: driver reload
 	EventGPULost          = "gpu_lost"          // the GPU delivers nothing any more

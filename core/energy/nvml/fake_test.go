@@ -29,6 +29,7 @@ type fakeGPU struct {
 	energyBase                      int64 // mJ added to the counter
 	seen                            []ringSample
 	lastTick                        time.Time
+	noisy                           bool // power moves by some mW
 	bend                            func([]ringSample) []ringSample
 	bendEnergy                      func(call int, milliJ uint64) uint64
 }
@@ -73,6 +74,16 @@ func (f *fakeGPU) EnergyMilliJ() (uint64, error) {
 	return value, nil
 }
 
+// noise is a number below 1000 that looks random and is the same in each run.
+func (f *fakeGPU) noise() uint64 {
+	if !f.noisy {
+		return 0
+	}
+	n := uint64(f.lastTick.UnixMilli())
+	n = (n ^ n>>7) * 0x9e3779b97f4a7c15
+	return n >> 54 % 1000
+}
+
 // tick brings the ring up to now; a sample appears 23 ms after its stamp.
 func (f *fakeGPU) tick() {
 	now := time.Now()
@@ -82,7 +93,7 @@ func (f *fakeGPU) tick() {
 	}
 	shift := wall - now.UnixNano()
 	for ; now.Sub(f.lastTick) >= 23*time.Millisecond; f.lastTick = f.lastTick.Add(fakePeriod) {
-		f.seen = append(f.seen, ringSample{WallUs: uint64((f.lastTick.UnixNano() + shift) / 1000), MilliW: f.watts * 1000})
+		f.seen = append(f.seen, ringSample{WallUs: uint64((f.lastTick.UnixNano() + shift) / 1000), MilliW: f.watts*1000 + f.noise()})
 	}
 	if over := len(f.seen) - ringDepth; over > 0 {
 		f.seen = f.seen[over:]

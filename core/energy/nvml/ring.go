@@ -13,7 +13,8 @@ import (
 )
 
 // What the ring is known to do (H100 and H200, driver 580), used until it is
-// learned on the GPU at hand. Its newest entry is about 23 ms old.
+// learned on the GPU at hand. Its newest entry is up to one update and a few
+// milliseconds old.
 const (
 	ringPeriod   = time.Second
 	ringUpdateNs = int64(20e6)
@@ -33,12 +34,9 @@ type ring struct {
 
 	sequence    uint64
 	lastUs      uint64 // the newest stamp taken, as the driver gave it
-	lastMilliW  uint64
-	lastNs      int64 // the same, mapped
+	lastNs      int64  // the same, mapped
 	lastDrainNs int64
-	offsetNs    int64
-	mapped      bool   // offsetNs is known
-	mixedUntil  int64  // so long the ring may hold stamps from before a clock step
+	timing      timing
 	dropped     uint64 // to be told with the next batch
 }
 
@@ -70,44 +68,41 @@ func wholeRing(ctx context.Context, g gpu) ([]ringSample, error) {
 func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 	begin := r.clock.mono()
 	next := begin + int64(ringPeriod)
-	// The driver compares stamps: after a step back it would hold the new samples
-	// for old ones and the old for new, so the whole ring is read.
-	since, mixed := r.lastUs, begin < r.mixedUntil
-	if mixed {
+	whole := r.timing.doubtful(begin)
+	since := r.lastUs
+	if whole {
 		since = 0
 	}
 	samples, err := r.gpu.PowerRing(since)
 	if err != nil {
 		return nil, next, fmt.Errorf("drain the power ring: %w", err)
 	}
-	offset, width := r.clock.offset()
-	now := r.clock.mono()
-	if width > widestPairNs && r.mapped {
-		offset = r.offsetNs
-	}
-	var bad refusals
-	var stamps []int64
-	if step := offset - r.offsetNs; r.mapped && max(step, -step) > clockStepNs {
+	step := r.timing.pair(r.clock)
+	if step != 0 {
+		r.events.add(Event{Code: EventClockStep, UUID: r.gpu.UUID(), MonoNs: begin,
+			Message: fmt.Sprintf("the wall clock was set by %.3f ms since the drain before; the driver's stamps are checked against the clock that nobody sets", float64(step)/1e6)})
+		r.timing.doubtUntilNs = begin + doubtNs
 		if samples, err = r.gpu.PowerRing(0); err != nil {
 			return nil, next, fmt.Errorf("drain the power ring after the wall clock was set: %w", err)
 		}
-		samples = r.unseen(bad.zeros(samples))
-		stamps = placeAcrossStep(samples, r.offsetNs, offset, r.lastNs, now, r.periodNs)
-		r.mixedUntil = now + 2*int64(r.depth)*r.periodNs
-		r.events.add(Event{Code: EventClockStep, UUID: r.gpu.UUID(), MonoNs: now,
-			Message: fmt.Sprintf("the wall clock was set by %.3f ms since the drain before; the samples around the step were placed by their spacing", float64(-step)/1e6)})
+		whole = true
+	}
+	now := r.clock.mono()
+	var bad refusals
+	samples = bad.zeros(samples)
+	if whole {
+		samples = r.timing.unseen(samples, now, r.periodNs)
 	} else {
-		if samples = bad.zeros(samples); mixed {
-			samples = r.unseen(samples)
-		} else {
-			samples = r.order(samples, &bad)
-		}
-		for _, s := range samples {
-			stamps = append(stamps, int64(s.WallUs)*1000+offset)
-		}
+		samples = r.order(samples, &bad)
+	}
+	stamps, trusted := r.timing.place(samples, whole, r.lastNs, now, r.periodNs)
+	if !trusted {
+		r.events.add(Event{Code: EventRingRetimed, UUID: r.gpu.UUID(), MonoNs: now, Count: uint64(len(samples)),
+			Message: "the driver's stamps do not follow the clocks, as happens after the wall clock was set; samples were placed by their number, to about a period"})
+		r.timing.doubtUntilNs = begin + doubtNs
 	}
 	late := r.lastDrainNs > 0 && begin-r.lastDrainNs > int64(r.depth)*r.periodNs
-	r.offsetNs, r.mapped, r.lastDrainNs = offset, true, begin
+	r.lastDrainNs = begin
 	batches := r.batches(samples, stamps, now, late, &bad)
 	bad.report(r.events, r.gpu.UUID(), now)
 	return batches, next, nil
@@ -133,16 +128,6 @@ func (r *ring) order(samples []ringSample, bad *refusals) []ringSample {
 	}())
 }
 
-// unseen is what the whole ring holds behind the newest sample taken.
-func (r *ring) unseen(samples []ringSample) []ringSample {
-	for i, s := range samples {
-		if s.WallUs == r.lastUs && s.MilliW == r.lastMilliW {
-			return samples[i+1:]
-		}
-	}
-	return samples
-}
-
 // batches checks values and stamps. A refused value starts a new batch, so that
 // the loss is noted where it happened.
 func (r *ring) batches(samples []ringSample, stamps []int64, nowNs int64, late bool, bad *refusals) []sdk.SampleBatch {
@@ -162,7 +147,7 @@ func (r *ring) batches(samples []ringSample, stamps []int64, nowNs int64, late b
 					Message: fmt.Sprintf("the power ring, %d samples deep, was drained too late: about %d samples are lost after %d ns", r.depth, missing, r.lastNs)})
 			}
 		}
-		r.lastNs, r.lastUs, r.lastMilliW = ns, s.WallUs, s.MilliW
+		r.lastNs, r.lastUs = ns, s.WallUs
 		if s.MilliW == 0 || s.MilliW > r.mostMilliW {
 			bad.absurd++
 			r.dropped++
