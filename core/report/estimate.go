@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"slices"
 
 	"github.com/llenergymeasure/llem/core/result"
@@ -103,7 +104,7 @@ func summarize(loads []result.Trial, grouped bool, boundary string, list []metri
 		}
 		spec := stats.Spec{Metric: m.name, Unit: m.unit, Direction: m.direction, Seed: seed(m.name)}
 		if m.joules {
-			spec.Boundary, spec.SystematicRel, spec.EdgeRel = boundary, worst(loads, systematic), edge(loads)
+			spec.Boundary, spec.SystematicRel, spec.EdgeRel = boundary, worst(loads, systematic), edge(loads, grouped)
 		}
 		var e stats.Estimate
 		if grouped && len(values) == 1 {
@@ -157,10 +158,20 @@ func worst(loads []result.Trial, of func(result.Window) *float64) *float64 {
 	return out
 }
 
-// edge is the modelled random error of a load's value. It is used for a
-// single load only; windows of it are taken as equally uncertain.
-func edge(loads []result.Trial) *float64 {
-	return worst(loads, func(w result.Window) *float64 { return w.EdgeRel })
+// edge is the modelled random error of one sample, from the worst window: of a
+// load's value, which is the mean of its windows, or of a window where those are
+// the samples.
+func edge(loads []result.Trial, grouped bool) *float64 {
+	e := worst(loads, func(w result.Window) *float64 { return w.EdgeRel })
+	if e == nil || grouped {
+		return e
+	}
+	windows := len(loads[0].Windows)
+	for _, t := range loads {
+		windows = min(windows, len(t.Windows))
+	}
+	v := *e / math.Sqrt(float64(max(1, windows)))
+	return &v
 }
 
 // otherDomains makes the estimates of every domain that is not part of the

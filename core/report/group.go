@@ -132,6 +132,9 @@ func (g *Group) compare(cells []Cell, warnings *warningList) {
 		warnings.add(Warning{Code: "work_differs", Severity: energy.SeverityWarning, Message: text}, "")
 		return
 	}
+	if mixed, ok := mixedMethods(cells, compared); ok {
+		warnings.add(mixed, "")
+	}
 	spec := stats.Spec{Metric: MetricEnergyPerToken, Unit: "J/token", Boundary: g.Boundary}
 	others := []stats.Arm{}
 	for k, arm := range arms[1:] {

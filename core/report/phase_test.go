@@ -147,7 +147,7 @@ func TestPhasesByRegression(t *testing.T) {
 		"count its steps":      func(t *result.Trial) { t.Run.After.EngineSteps = nil },
 		"counts nothing":       func(t *result.Trial) { t.Run.Before = nil },
 		"idle_s":               func(t *result.Trial) { t.Idle = nil },
-		"lack the definition":        func(t *result.Trial) { t.Cell.Definition = "" },
+		"lack the definition":  func(t *result.Trial) { t.Cell.Definition = "" },
 		"3 shapes":             func(t *result.Trial) { t.Boundary = "of its own " + t.Cell.ID[:4] },
 		"had cached": func(t *result.Trial) {
 			t.Run.After.CachedPromptTokens = nil

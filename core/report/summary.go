@@ -36,6 +36,8 @@ type Summary struct {
 	// Cells in the order of their groups, within one best first.
 	Cells  []Cell  `json:"cells"`
 	Groups []Group `json:"groups"`
+	// Variances say where the spread of J/token comes from.
+	Variances []Variance `json:"variances,omitempty"`
 	// Probes are cells that were measured for others.
 	Probes []Probe `json:"probes,omitempty"`
 	// Failed trials; Excluded ones finished with a fatal warning and are in no
@@ -168,6 +170,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 	}
 	models(s.Cells, &warnings)
 	s.group(&warnings)
+	s.Variances = variances(s.Cells)
 	for _, t := range trials {
 		if codes := fatal(t); len(codes) > 0 {
 			s.Excluded = append(s.Excluded, Excluded{Cell: t.Cell.ID, Label: t.Cell.Label, Block: t.Block, Codes: codes, Dir: t.Dir})
