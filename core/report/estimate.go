@@ -89,6 +89,7 @@ func (c *Cell) estimate(f *Factors) {
 			break
 		}
 	}
+	c.calibrate(f)
 	c.Domains = otherDomains(c.loads, c.Grouped)
 }
 

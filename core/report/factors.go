@@ -13,17 +13,20 @@ type Factors struct {
 	Currency     string   `json:"currency,omitempty"`
 	// PUE multiplies both; without it they cover the headline's joules alone.
 	PUE *float64 `json:"pue,omitempty"`
+	// SensorCalibration holds factors by GPU UUID, from an external meter. They
+	// make an estimate of their own and are in no other.
+	SensorCalibration map[string]float64 `json:"sensor_calibration,omitempty"`
 }
 
 func factorsOf(u study.UserConfig) *Factors {
 	f := Factors{
 		GridGPerKWh: set(u.GridIntensityGPerKWh), TariffPerKWh: set(u.TariffPerKWh),
-		PUE: set(u.PUE),
+		PUE: set(u.PUE), SensorCalibration: u.SensorCalibration,
 	}
 	if f.TariffPerKWh != nil {
 		f.Currency = u.Currency
 	}
-	if f.GridGPerKWh == nil && f.TariffPerKWh == nil {
+	if f.GridGPerKWh == nil && f.TariffPerKWh == nil && len(f.SensorCalibration) == 0 {
 		return nil
 	}
 	return &f

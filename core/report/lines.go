@@ -56,7 +56,7 @@ func (p *printer) energy() {
 		}
 		p.paragraph("  covers %s%s", g.Boundary, map[bool]string{true: "; ≈ marks modelled joules"}[estimated])
 	}
-	if f := p.s.Factors; f != nil {
+	if f := p.s.Factors; f != nil && (f.GridGPerKWh != nil || f.TariffPerKWh != nil) {
 		p.paragraph("factors: %s (configured, not measured)", f.text())
 	}
 }

@@ -31,7 +31,7 @@ type Summary struct {
 	Study         string  `json:"study"`
 	Dir           string  `json:"-"`
 	Confidence    float64 `json:"confidence"`
-	// Factors for CO2 and cost; nil if none is configured.
+	// Factors for CO2, cost and calibration; nil if none is configured.
 	Factors *Factors `json:"factors,omitempty"`
 	// Cells in the order of their groups, within one best first.
 	Cells  []Cell  `json:"cells"`
@@ -77,6 +77,9 @@ type Cell struct {
 	Estimates []stats.Estimate `json:"estimates"`
 	// Absent metrics, with the reason.
 	Absent map[string]string `json:"absent,omitempty"`
+	// Calibration are the user's factors behind energy_per_output_token_calibrated,
+	// by GPU UUID.
+	Calibration map[string]float64 `json:"calibration,omitempty"`
 	// Domains that are not part of the headline, each with its own numbers.
 	Domains []Domain `json:"domains,omitempty"`
 	// Phase splits the headline's joules; nil without a trial to use.

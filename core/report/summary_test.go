@@ -190,6 +190,17 @@ func TestFactors(t *testing.T) {
 		if (s.Factors != nil) != (c.co2 > 0 || c.cost > 0) {
 			t.Errorf("%+v: factors %+v", c.user, s.Factors)
 		}
+		if f := s.Factors; f != nil {
+			stored := study.UserConfig{Currency: f.Currency}
+			for _, one := range []struct{ to, from *float64 }{{&stored.GridIntensityGPerKWh, f.GridGPerKWh}, {&stored.TariffPerKWh, f.TariffPerKWh}, {&stored.PUE, f.PUE}} {
+				if one.from != nil {
+					*one.to = *one.from
+				}
+			}
+			if diff := cmp.Diff(c.user, stored); diff != "" {
+				t.Errorf("the stored factors differ from those configured:\n%s", diff)
+			}
+		}
 	}
 }
 

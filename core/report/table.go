@@ -32,6 +32,7 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.phases()
 	p.energy()
 	p.uncertainty()
+	p.calibrated()
 	p.variances()
 	p.comparisons()
 	p.noPhases()

@@ -86,8 +86,11 @@ func (f field[T]) assign(target *T, value any) error {
 			if n, isInt := v.(int64); isInt {
 				number, ok = float64(n), true
 			}
-			if !ok || math.IsNaN(number) || math.IsInf(number, 0) || number <= 0 {
-				return fmt.Errorf("%s: expected a number above 0, found %s", key, describe(v))
+			switch {
+			case !strings.HasPrefix(key, "GPU-") && !strings.HasPrefix(key, "MIG-"):
+				return fmt.Errorf("%q is no UUID of a GPU, such as GPU-8f6a2f5e-...", shorten(key))
+			case !ok || !(number > 0) || number > *f.max:
+				return fmt.Errorf("%s: expected a number above 0, at most %v, found %s", key, *f.max, describe(v))
 			}
 			out[key] = number
 		}

@@ -34,7 +34,7 @@ var userFields = []field[UserConfig]{
 	{key: "currency", at: func(u *UserConfig) any { return &u.Currency }, doc: "Its currency."},
 	{key: "grid_g_per_kwh", at: func(u *UserConfig) any { return &u.GridIntensityGPerKWh }, above: zero, doc: "CO2-equivalent of a kWh in g."},
 	{key: "pue", at: func(u *UserConfig) any { return &u.PUE }, min: one, max: bound(10), doc: "Power usage effectiveness of the site."},
-	{key: "sensor_calibration", at: func(u *UserConfig) any { return &u.SensorCalibration }, doc: "Factors by GPU UUID, from an external meter.", unused: notYet},
+	{key: "sensor_calibration", at: func(u *UserConfig) any { return &u.SensorCalibration }, doc: "Factors by GPU UUID, from an external meter; above 0, at most 2.", max: bound(2)},
 }
 
 // UserConfigPath is where the user's settings lie:

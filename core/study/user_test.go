@@ -23,10 +23,11 @@ func TestLoadUser(t *testing.T) {
 		{name: "empty", text: ""},
 		{name: "comments", text: "# tariff_per_kwh = 0.3\n"},
 		{name: "unknown", text: "tarif_per_kwh = 0.3\n", err: "unknown.toml:1:1: tarif_per_kwh: unknown key\n  1 | tarif_per_kwh = 0.3\n    | ^ did you mean \"tariff_per_kwh\"?\n1 problem, nothing was started."},
-		{name: "strange", text: "zzzzzzzz = 1\n", err: "strange.toml:1:1: zzzzzzzz: unknown key\n  1 | zzzzzzzz = 1\n    | ^ known here: plugin_dirs, cache_dir, tariff_per_kwh, currency, grid_g_per_kwh, pue\n1 problem, nothing was started."},
+		{name: "strange", text: "zzzzzzzz = 1\n", err: "strange.toml:1:1: zzzzzzzz: unknown key\n  1 | zzzzzzzz = 1\n    | ^ known here: plugin_dirs, cache_dir, tariff_per_kwh, currency, grid_g_per_kwh, pue, sensor_calibration\n1 problem, nothing was started."},
 		{name: "range", text: "pue = 0.5\ntariff_per_kwh = 0\n", err: "range.toml:1:1: pue: 0.5: expected at least 1\n  1 | pue = 0.5\n    | ^ Power usage effectiveness of the site.\nrange.toml:2:1: tariff_per_kwh: 0: expected more than 0\n  2 | tariff_per_kwh = 0\n    | ^ Price of a kWh.\n2 problems, nothing was started."},
 		{name: "type", text: "plugin_dirs = \"/opt\"\n", err: "type.toml:1:1: plugin_dirs: expected a list of strings, found the string \"/opt\"\n  1 | plugin_dirs = \"/opt\"\n    | ^ Directories with plugins.\n1 problem, nothing was started."},
-		{name: "unused", text: "[sensor_calibration]\nGPU-1 = 1.02\n", err: "unused.toml:1:2: sensor_calibration: this version does not act on it\n  1 | [sensor_calibration]\n    |  ^ remove it\n1 problem, nothing was started."},
+		{name: "factors", text: "[sensor_calibration]\nGPU-1 = 1.02\n", want: UserConfig{SensorCalibration: map[string]float64{"GPU-1": 1.02}}},
+		{name: "uuid", text: "sensor_calibration = { 0 = 1.02 }\n", err: "uuid.toml:1:1: sensor_calibration: \"0\" is no UUID of a GPU, such as GPU-8f6a2f5e-...\n  1 | sensor_calibration = { 0 = 1.02 }\n    | ^ Factors by GPU UUID, from an external meter; above 0, at most 2.\n1 problem, nothing was started."},
 		{name: "syntax", text: "pue = \n", err: "syntax.toml:1:7: expected value but found '\\n' instead\n  1 | pue = \n    |       ^\n1 problem, nothing was started."},
 		{name: "bytes", text: "pue = 1.1 # \xff\n", err: "bytes.toml: line 1 is not UTF-8; save the file as UTF-8\n1 problem, nothing was started."},
 	} {
@@ -50,6 +51,18 @@ func TestLoadUser(t *testing.T) {
 	}
 }
 
+func TestBadCalibrationIsRefused(t *testing.T) {
+	for _, factor := range []string{"0", "-1.0", "2.01", "nan", "inf", "true", "\"1\"", "[1.0]"} {
+		if _, err := parseUser("c.toml", []byte("[sensor_calibration]\nGPU-1 = "+factor+"\n")); err == nil {
+			t.Errorf("the factor %s is taken", factor)
+		}
+	}
+	u, err := parseUser("c.toml", []byte("[sensor_calibration]\nGPU-1 = 1\nGPU-2 = 2.0\n"))
+	if err != nil || u.SensorCalibration["GPU-1"] != 1 || u.SensorCalibration["GPU-2"] != 2 {
+		t.Errorf("%v, %v", u.SensorCalibration, err)
+	}
+}
+
 // FuzzUser checks that no settings make reading panic, and that what is taken
 // is within its bounds.
 func FuzzUser(f *testing.F) {
@@ -65,6 +78,11 @@ func FuzzUser(f *testing.F) {
 				t.Fatalf("%v is no Problems", err)
 			}
 			return
+		}
+		for uuid, v := range u.SensorCalibration {
+			if !(v > 0 && v <= 2) {
+				t.Errorf("factor %v for %s", v, uuid)
+			}
 		}
 		for name, v := range map[string]float64{"tariff": u.TariffPerKWh, "grid": u.GridIntensityGPerKWh, "pue": u.PUE} {
 			if !(v >= 0) || math.IsInf(v, 0) || name == "pue" && v != 0 && (v < 1 || v > 10) {
