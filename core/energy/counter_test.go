@@ -189,9 +189,10 @@ func TestAStepOfPowerAtAnEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	truth := 600 * 9.97
-	near(t, "missed", truth-w.EnergyJ, 400*0.1*0.3*0.7, 1e-3)
-	located := 2 * math.Pow(1e6*w.MeanPowerW/1e9, 2) / 12 // by 1 ms at either edge
-	near(t, "random", math.Pow(w.RandomRel*w.EnergyJ, 2), math.Pow(400*0.1*0.3*0.7, 2)+located, 1e-2)
+	const missed = 400 * 0.1 * 0.3 * 0.7
+	near(t, "missed", truth-w.EnergyJ, missed, 1e-3)
+	located := 1e-3 * w.MeanPowerW / math.Sqrt(6) // both edges, by 1 ms
+	near(t, "random", w.RandomRel*w.EnergyJ, math.Hypot(missed, located), 1e-2)
 }
 
 // A hole with more energy in it than its share of time is a wider one.

@@ -111,7 +111,7 @@ func comparisons(e effort) (report, error) {
 						return report{}, err
 					}
 					slack, theory := e.slack(d.theory()), 100*d.theory()
-					f := e.share("T4", fmt.Sprintf("power, n = %d, CV %g %%, block correlation %g, %d arms", n, 100*cv, correlation, arms), alone)
+					f := e.ofStudies("T4", fmt.Sprintf("power, n = %d, CV %g %%, block correlation %g, %d arms", n, 100*cv, correlation, arms), alone)
 					out.figures = append(out.figures, f.within(theory-2-slack, theory+2+slack))
 				}
 			}
@@ -125,7 +125,7 @@ func comparisons(e effort) (report, error) {
 				if err != nil {
 					return report{}, err
 				}
-				f := e.share("T4", fmt.Sprintf("false alarms, n = %d, %d arms, drift of %g %% in each block", n, arms, 100*drift), alone)
+				f := e.ofStudies("T4", fmt.Sprintf("false alarms, n = %d, %d arms, drift of %g %% in each block", n, arms, 100*drift), alone)
 				f.note = fmt.Sprintf("any of the family, after Holm: %.2f %%", 100*float64(family)/float64(e.studies))
 				out.figures = append(out.figures, f.within(4.5-slack, 5.5+slack))
 			}
@@ -136,7 +136,7 @@ func comparisons(e effort) (report, error) {
 		if err != nil {
 			return report{}, err
 		}
-		out.figures = append(out.figures, e.share("T4", fmt.Sprintf("  the same, n = %d, 2 arms in one fixed order (not done), drift of 2 %%", n), alone))
+		out.figures = append(out.figures, e.ofStudies("T4", fmt.Sprintf("  the same, n = %d, 2 arms in one fixed order (not done), drift of 2 %%", n), alone))
 	}
 	return out, nil
 }

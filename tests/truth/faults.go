@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -119,8 +120,11 @@ func spoiled(f spoil, r *rand.Rand) (verdictOf, error) {
 		return verdictOf{}, err
 	}
 	window, err := t.Window(from, to)
-	if err != nil {
+	if errors.Is(err, energy.ErrInvalid) {
 		return verdictOf{said: true, refused: true}, nil
+	}
+	if err != nil {
+		return verdictOf{}, err
 	}
 	v := verdictOf{offRel: window.EnergyJ/w.between(from, to) - 1}
 	v.right = math.Abs(v.offRel) <= 3*window.RandomRel

@@ -57,7 +57,7 @@ func (f figure) verdict() string {
 }
 
 func (f figure) String() string {
-	return fmt.Sprintf("%-3s %-62s %12s  %-22s %s", f.target, f.name, f.shown(), f.limit(), f.verdict()+" "+f.note)
+	return fmt.Sprintf("%-8s%-66s %12s  %-22s %s", f.target, f.name, f.shown(), f.limit(), f.verdict()+" "+f.note)
 }
 
 // atMost, atLeast and within give a figure its target.
@@ -68,15 +68,14 @@ func percent(target, name string, rel float64) figure {
 	return figure{target: target, name: name, value: 100 * rel, format: "%.2f %%"}
 }
 
-// share is a percentage of studies. With fewer than the full 10,000 its limits are
-// widened by three of the standard errors that come on top.
-func (e effort) share(target, name string, hits int) figure {
+// ofStudies is a share of the studies in percent.
+func (e effort) ofStudies(target, name string, hits int) figure {
 	return percent(target, name, float64(hits)/float64(e.studies))
 }
 
-// slack is what to add to a limit on a share of studies near p, in percent.
+// slack is what to add to a limit on a share of studies near p, in percent: three of
+// the standard errors that fewer studies than the full number bring.
 func (e effort) slack(p float64) float64 {
-	const full = 10_000
-	extra := p * (1 - p) * (1/float64(e.studies) - 1.0/full)
+	extra := p * (1 - p) * (1/float64(e.studies) - 1.0/fullStudies)
 	return 300 * math.Sqrt(max(0, extra))
 }

@@ -27,7 +27,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "truth: -write needs the full number of studies; leave -quick out")
 		os.Exit(2)
 	}
-	e := effort{studies: 10_000}
+	e := effort{studies: fullStudies}
 	if *quick {
 		e.studies = 1_000
 	}
@@ -41,6 +41,8 @@ func main() {
 type effort struct {
 	studies int // behind every coverage, power and false-alarm figure
 }
+
+const fullStudies = 10_000
 
 // section is a part of the table of targets.
 type section struct {
@@ -61,8 +63,10 @@ func sections() []section {
 		{"Simulated sensors: windows (T2)", windows},
 		{"Simulated sensors: intervals (T2)", intervals},
 		{"Sensors that look at part of the time (T2)", dutySensors},
+		{"Prefill and decode (T2)", phases},
 		{"Faults in the samples (T2)", faults},
 		{"A against B (T4)", comparisons},
+		{"Sampler and storage", costs},
 		{"Real GPU (T3, T5)", hardware},
 	}
 }

@@ -34,17 +34,6 @@ func each[R any](n int, seed uint64, one func(r *rand.Rand, i int) (R, error)) (
 	return out, nil
 }
 
-// hits counts the true ones.
-func hits(x []bool) int {
-	n := 0
-	for _, v := range x {
-		if v {
-			n++
-		}
-	}
-	return n
-}
-
 // meanAndSD of many values.
 func meanAndSD(x []float64) (mean, sd float64) {
 	for _, v := range x {

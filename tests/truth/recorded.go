@@ -99,31 +99,13 @@ func recorded(effort) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	var out report
-	var ring, interpolated, raw []float64
-	for _, p := range r.phases["prefill"] {
-		a, err := r.ring.Window(p.from, p.to)
-		if err != nil {
-			return report{}, err
-		}
-		b, err := r.counter.Window(p.from, p.to)
-		if err != nil {
-			return report{}, err
-		}
-		ring, interpolated = append(ring, a.EnergyJ), append(interpolated, b.EnergyJ)
-		raw = append(raw, rawDifference(r.counter, p))
+	out := report{notes: []string{cvNote}}
+	if err := r.prefills(&out); err != nil {
+		return report{}, err
 	}
-	name := fmt.Sprintf("CV of %d prefill windows of 0.48 s, ", len(ring))
-	byRing := percent("T1", name+"sample ring", stats.CV(ring)).atMost(0.6)
-	byRing.known = 0.1
-	byRing.note = "see above"
-	out.figures = append(out.figures,
-		byRing,
-		percent("T1", name+"counter interpolated", stats.CV(interpolated)),
-		percent("T1", name+"counter read at the edges", stats.CV(raw)))
 	for _, phase := range r.order {
 		spans := r.phases[phase]
-		f, err := r.ratio(phase, span{spans[0].from, spans[len(spans)-1].to})
+		f, err := r.ratio(phase, r.ring, span{spans[0].from, spans[len(spans)-1].to})
 		if err != nil {
 			return report{}, err
 		}
@@ -138,20 +120,89 @@ func recorded(effort) (report, error) {
 		if err != nil {
 			return report{}, err
 		}
-		out.figures = append(out.figures, milliseconds("time shift of the ring against the load's edges, "+phase, shift))
+		out.figures = append(out.figures, milliseconds("time shift of the ring against the load's edges, "+phase, shift).within(-10, 10))
 	}
 	for _, phase := range []string{"full", "prefill", "sq0.5"} {
 		shift, err := r.counterShift(phase)
 		if err != nil {
 			return report{}, err
 		}
-		out.figures = append(out.figures, milliseconds("time shift of the counter against the ring, "+phase, shift))
+		out.figures = append(out.figures, milliseconds("time shift of the counter against the ring, "+phase, shift).within(-10, 10))
 	}
-	return out, nil
+	return out, r.otherReading(&out)
+}
+
+const cvNote = `The CV of the prefill windows misses its target of 0.6 % by a little. The
+target came from a plain trapezoid through the ring's samples, taken as power at
+their stamps. That reading scatters less since it smooths over two samples, but it
+puts the energy 14 ms too early and is off by 1.4 % on the short bursts, as the last
+rows show: the samples are means of the time before them, and are read as such. Most of
+what is left is no error of the sampling: ring and counter, which are sampled apart,
+agree on the larger part of the spread (in the first dozen windows longer and shorter
+ones alternate, the longer using less, as when a power cap makes the clock swing).`
+
+// prefills compares the windows of equal work.
+func (r recording) prefills(out *report) error {
+	var ring, interpolated, raw []float64
+	for _, p := range r.phases["prefill"] {
+		a, err := r.ring.Window(p.from, p.to)
+		if err != nil {
+			return err
+		}
+		b, err := r.counter.Window(p.from, p.to)
+		if err != nil {
+			return err
+		}
+		ring, interpolated = append(ring, a.EnergyJ), append(interpolated, b.EnergyJ)
+		raw = append(raw, rawDifference(r.counter, p))
+	}
+	common := 0.0
+	for i := range ring {
+		common += (ring[i]/stats.Mean(ring) - 1) * (interpolated[i]/stats.Mean(interpolated) - 1) / float64(len(ring)-1)
+	}
+	name := fmt.Sprintf("CV of %d prefill windows of 0.48 s, ", len(ring))
+	byRing := percent("T1", name+"sample ring", stats.CV(ring)).atMost(0.6)
+	byRing.known, byRing.note = 0.1, "for the reason above"
+	out.figures = append(out.figures,
+		byRing,
+		percent("T1", name+"counter interpolated", stats.CV(interpolated)),
+		percent("T1", name+"counter read at the edges", stats.CV(raw)),
+		percent("T1", "spread that ring and counter have in common", math.Sqrt(max(0, common))))
+	return nil
+}
+
+// otherReading shows what the ring gives when its samples are taken as power at
+// their stamps.
+func (r recording) otherReading(out *report) error {
+	d := r.ring.Domain
+	d.Reading = energy.ReadingInstant
+	t, err := energy.NewTrace(d, r.ring.Samples(), r.ring.CompleteUntilNs)
+	if err != nil {
+		return err
+	}
+	var joules []float64
+	for _, p := range r.phases["prefill"] {
+		w, err := t.Window(p.from, p.to)
+		if err != nil {
+			return err
+		}
+		joules = append(joules, w.EnergyJ)
+	}
+	short := r.phases["short"]
+	f, err := r.ratio("short", t, span{short[0].from, short[len(short)-1].to})
+	if err != nil {
+		return err
+	}
+	shift, err := edgeShift(t, r.phases["sq0.5"])
+	f.name = "  trapezoid (not used): " + f.name
+	out.figures = append(out.figures,
+		percent("T1", "  trapezoid (not used): CV of the prefill windows", stats.CV(joules)), f,
+		milliseconds("  trapezoid (not used): time shift against the load's edges, sq0.5", shift))
+	return err
 }
 
 func milliseconds(name string, ns int64) figure {
-	return figure{target: "T1", name: name, value: float64(ns) / 1e6, format: "%.0f ms"}.within(-10, 10)
+	return figure{target: "T1", name: name, value: float64(ns) / 1e6, format: "%.0f ms"}
 }
 
 // rawDifference is what a tool gets that reads the counter at both ends: the
@@ -166,8 +217,8 @@ func rawDifference(counter *energy.Trace, p span) float64 {
 }
 
 // ratio holds the ring against the counter over one piece of time.
-func (r recording) ratio(phase string, p span) (figure, error) {
-	a, err := r.ring.Window(p.from, p.to)
+func (r recording) ratio(phase string, ring *energy.Trace, p span) (figure, error) {
+	a, err := ring.Window(p.from, p.to)
 	if err != nil {
 		return figure{}, err
 	}

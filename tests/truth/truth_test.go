@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/stats"
 )
 
@@ -75,6 +77,94 @@ func TestNoncentralT(t *testing.T) {
 	}
 	if got := power(0, 4); math.Abs(got-0.05) > 1e-12 {
 		t.Errorf("power at no difference = %.15f", got)
+	}
+}
+
+// Every sensor that integrates all time gives a steady load its joules, whatever
+// its gain and offset; and the same seed gives the same bits.
+func TestSensorsOnASteadyLoad(t *testing.T) {
+	steady := engine{prefillNs: second / 10, prefillW: 400, tokens: 1}
+	f := fault{gain: 0.03, offsetW: 4}
+	for _, s := range sensors() {
+		run := func() measured {
+			m, err := trial(s, steady, 10*second, 1, 50, func(int) float64 { return 1 }, f, rand.New(rand.NewPCG(1, 2)))
+			if err != nil {
+				t.Fatal(s.name, err)
+			}
+			return m[0]
+		}
+		m := run()
+		if math.Abs(m.sensorJ-404*5/1.03) > 1e-9 || math.Abs(m.trueJ-2000) > 1e-9 {
+			t.Errorf("%s: truth %g J, on the sensor's scale %g J", s.name, m.trueJ, m.sensorJ)
+		}
+		most := 1e-5 // milliwatts
+		if s.domain.Reading == energy.ReadingCounter {
+			most = 4e-3 // of 5 s, the edges are known to 10 ms of a poll, and the lag's spread
+		}
+		if math.Abs(m.off()) > most {
+			t.Errorf("%s: off by %g", s.name, m.off())
+		}
+		if again := run(); again.window.EnergyJ != m.window.EnergyJ {
+			t.Errorf("%s: %g J, then %g J", s.name, m.window.EnergyJ, again.window.EnergyJ)
+		}
+	}
+}
+
+// The number of cores changes no result.
+func TestEachIsTheSameOnAnyMachine(t *testing.T) {
+	draw := func(r *rand.Rand, i int) (float64, error) { return float64(i) + r.Float64(), nil }
+	many, err := each(100, 7, draw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range many {
+		if want, _ := draw(rand.New(rand.NewPCG(7, uint64(i))), i); v != want {
+			t.Fatalf("result %d is %g, want %g", i, v, want)
+		}
+	}
+	if _, err := each(3, 7, func(*rand.Rand, int) (int, error) { return 0, os.ErrInvalid }); err == nil {
+		t.Error("an error was swallowed")
+	}
+}
+
+// The recording's section, which is fast, must meet its targets.
+func TestRecorded(t *testing.T) {
+	t.Chdir("../..")
+	r, err := recorded(effort{studies: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.figures) < 15 {
+		t.Errorf("%d figures", len(r.figures))
+	}
+	for _, f := range r.figures {
+		if f.missed() {
+			t.Error(f)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	dir := t.TempDir()
+	r := report{
+		figures: []figure{percent("T1", "a|b", 0.01).atMost(2)},
+		plots:   []plot{{file: "p.svg", title: "P", lines: []line{{name: "l", x: []float64{1, 2}, y: []float64{3, 4}}}}},
+		notes:   []string{strings.Repeat("word ", 30)},
+	}
+	if err := writePage(dir, effort{studies: 10}, []found{{"S", r}}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(dir + "/accuracy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"## S\n", `| T1 | a\|b | 1.00 % | <= 2.00 % | reached |`, "![P](accuracy/p.svg)", "go run ./tests/truth -write"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	if svg, err := os.ReadFile(dir + "/accuracy/p.svg"); err != nil || !strings.HasPrefix(string(svg), "<svg") {
+		t.Errorf("%.20s, %v", svg, err)
 	}
 }
 

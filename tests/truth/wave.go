@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -94,6 +95,8 @@ func (e engine) decodeJ() float64 {
 // may; nil means 1 throughout.
 func (e engine) run(w *wave, passes int, factor func(pass int) float64) {
 	busy := int64(e.busyShare * float64(e.stepNs))
+	pieces := passes * (1 + 2*e.steps)
+	w.bounds, w.watts, w.sums = slices.Grow(w.bounds, pieces), slices.Grow(w.watts, pieces), slices.Grow(w.sums, pieces)
 	for p := range passes {
 		f := 1.0
 		if e.warmingRel > 0 {
