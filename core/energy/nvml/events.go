@@ -34,8 +34,10 @@ const (
 	EventVisibleDevices   = "visible_devices"   // CUDA_VISIBLE_DEVICES does not say clearly which GPUs
 	EventCacheUnwritable  = "cache_unwritable"  // the characterisation could not be kept
 	EventEventsLeftOut    = "events_left_out"   // there were more events than are kept
-	mostEvents            = 4096                // more than a day of one a minute
 )
+
+// mostEvents is an event a minute for more than two days.
+const mostEvents = 4096
 
 // eventLog keeps events in the order in which they were noticed.
 type eventLog struct {

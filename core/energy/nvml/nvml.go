@@ -10,7 +10,8 @@
 //	gpu.go            what is needed of the driver; driver_cgo.go gives it
 //	visible.go        which GPUs are opened
 //	domains.go        what each can report
-//	ring.go counter.go field.go    one sensor each; clock.go maps stamps
+//	ring.go counter.go field.go    one sensor each
+//	timing.go clock.go    what the ring's stamps mean, and when they lie
 //	stream.go         runs the sensors
 //	events.go         what a result should tell about them
 //	telemetry.go      facts, readings and snapshots of the devices

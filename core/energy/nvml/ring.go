@@ -34,7 +34,8 @@ type ring struct {
 
 	sequence    uint64
 	lastUs      uint64 // the newest stamp taken, as the driver gave it
-	lastNs      int64  // the same, mapped
+	lastMilliW  uint64
+	lastNs      int64 // its stamp, mapped
 	lastDrainNs int64
 	timing      timing
 	dropped     uint64 // to be told with the next batch
@@ -108,24 +109,28 @@ func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 	return batches, next, nil
 }
 
-// order sorts new samples and leaves repeats out.
+// order sorts new samples and leaves repeats out. NVML refits its stamps now and
+// then, so that the newest sample of the last drain may come again with a stamp
+// that is some microseconds later: that is no fault and is not counted.
 func (r *ring) order(samples []ringSample, bad *refusals) []ringSample {
 	byStamp := func(a, b ringSample) int { return cmp.Compare(a.WallUs, b.WallUs) }
 	if !slices.IsSortedFunc(samples, byStamp) {
 		bad.unordered++
 		slices.SortStableFunc(samples, byStamp)
 	}
-	return slices.DeleteFunc(samples, func() func(ringSample) bool {
-		last := r.lastUs
-		return func(s ringSample) bool {
-			if s.WallUs <= last {
-				bad.repeated++
-				return true
-			}
+	var out []ringSample
+	last, again := r.lastUs, r.lastUs+uint64(r.periodNs)/8000
+	for _, s := range samples {
+		switch {
+		case s.WallUs <= last:
+			bad.repeated++
+		case s.WallUs <= again && s.MilliW == r.lastMilliW && len(out) == 0:
+		default:
 			last = s.WallUs
-			return false
+			out = append(out, s)
 		}
-	}())
+	}
+	return out
 }
 
 // batches checks values and stamps. A refused value starts a new batch, so that
@@ -147,7 +152,7 @@ func (r *ring) batches(samples []ringSample, stamps []int64, nowNs int64, late b
 					Message: fmt.Sprintf("the power ring, %d samples deep, was drained too late: about %d samples are lost after %d ns", r.depth, missing, r.lastNs)})
 			}
 		}
-		r.lastNs, r.lastUs = ns, s.WallUs
+		r.lastNs, r.lastUs, r.lastMilliW = ns, s.WallUs, s.MilliW
 		if s.MilliW == 0 || s.MilliW > r.mostMilliW {
 			bad.absurd++
 			r.dropped++

@@ -56,6 +56,13 @@ func TestRingThatMisbehaves(t *testing.T) {
 				}
 				return l
 			}},
+		{name: "the newest again, refitted", whole: true,
+			bend: func(d int, l []ringSample) []ringSample {
+				if d > 3 {
+					l = append([]ringSample{{WallUs: l[0].WallUs - 20_000 + 37, MilliW: l[0].MilliW}}, l...)
+				}
+				return l
+			}},
 		{name: "a power of zero, 2^63, NaN and ten kilowatts", dropped: 4, events: map[string]bool{EventSamplesRefused: true},
 			bend: func(d int, l []ringSample) []ringSample {
 				if d == 4 {
