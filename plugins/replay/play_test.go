@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -146,31 +145,42 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// After the end the watermark stands at the recorded one, and moves on to it when
-// no sample comes.
+// The watermark moves on when no sample comes, never beyond the recorded one, and
+// stands there after the end.
 func TestTheEnd(t *testing.T) {
-	csv := side(3)
-	var begin int64
-	if _, err := fmt.Sscanf(strings.TrimPrefix(csv, head), "%d,", &begin); err != nil {
+	const head = `# {"domain": {"id": "a", "kind": "gpu", "reading": "instant", "unit_num": 1, "unit_den": 1}, "complete_until_ns": 1000000000}
+stamp_ns,domain,value
+`
+	s := &source{}
+	if _, err := s.Open(t.Context(), sdk.OpenRequest{Parameters: sdk.Table{"path": file(t, "x.csv", head+"100000000,a,5\n120000000,a,6\n")}}); err != nil {
 		t.Fatal(err)
 	}
-	end := begin + 500e6
-	text := strings.Replace(csv, `"update_ns": 20000000}}`, `"update_ns": 20000000}, "complete_until_ns": `+fmt.Sprint(end)+`}`, 1)
-	first, marks := int64(0), 0
-	stream(t, sdk.Table{"path": file(t, "x.csv", text), "domains": []any{"rapl/package-0"}}, func(b sdk.SampleBatch) bool {
-		if len(b.MonoNs) > 0 && first == 0 {
-			first = b.MonoNs[0]
+	defer s.Close(t.Context())
+	var marks []int64
+	samples, v := 0, s.voices[0]
+	v.emit = func(b sdk.SampleBatch) error {
+		marks, samples = append(marks, b.CompleteUntilNs-s.offsetNs), samples+len(b.MonoNs)
+		return nil
+	}
+	for _, step := range []struct {
+		until, next, mark int64
+		batches, samples  int
+	}{
+		{110e6, 120e6, 100e6, 1, 1},
+		{119e6, 120e6, 100e6, 1, 1},
+		{120e6, 1e9, 120e6, 2, 2},
+		{210e6, 1e9, 120e6, 2, 2}, // too little to be told
+		{500e6, 1e9, 500e6, 3, 2},
+		{2e9, 0, 1e9, 4, 2},
+		{3e9, 0, 1e9, 4, 2},
+	} {
+		next, more, err := v.play(step.until)
+		if err != nil || next != step.next || more != (step.next > 0) {
+			t.Errorf("until %d: next %d, %v, %v", step.until, next, more, err)
 		}
-		if len(b.MonoNs) == 0 {
-			marks++
+		if len(marks) != step.batches || samples != step.samples || marks[len(marks)-1] != step.mark {
+			t.Errorf("until %d: %d samples, watermarks %d", step.until, samples, marks)
 		}
-		if b.CompleteUntilNs > first+end-begin {
-			t.Errorf("the watermark passed its end by %d ns", b.CompleteUntilNs-first-end+begin)
-		}
-		return b.CompleteUntilNs < first+end-begin
-	})
-	if marks < 3 {
-		t.Errorf("only %d times the watermark moved on without a sample", marks)
 	}
 }
 

@@ -104,14 +104,13 @@ func divide(silent []gap, skips, shapes problem) (skipped, bare []loss) {
 		}
 	}
 	for _, g := range silent {
-		may := budget > 0 && g.touches(skips) && !g.holdsEnd(shapes)
-		switch {
-		case may && !mustSkip(g):
+		spend := !mustSkip(g) && budget > 0 && g.touches(skips) && !g.holdsEnd(shapes)
+		if spend {
 			budget--
-			fallthrough
-		case mustSkip(g):
+		}
+		if spend || mustSkip(g) {
 			skipped = append(skipped, loss{atNs: g.FromNs, skipped: 1})
-		default:
+		} else {
 			bare = append(bare, loss{atNs: g.FromNs, bare: 1})
 		}
 	}
@@ -130,7 +129,8 @@ func place(list []loss, gaps []gap, p problem, amount func(*loss) *uint64) []los
 	}
 	taken := -1 // by the first end
 	for _, at := range p.ends() {
-		i := slices.IndexFunc(list, func(l loss) bool { return inGap(gaps, l.atNs, at) })
+		g := gapAt(gaps, at)
+		i := slices.IndexFunc(list, func(l loss) bool { return g.FromNs <= l.atNs && l.atNs < g.ToNs })
 		switch {
 		case i >= 0 && i != taken:
 			list[i].atNs, taken = at, i
@@ -168,7 +168,11 @@ func (g gap) holdsEnd(p problem) bool {
 	return p.Count > 0 && (g.FromNs <= p.FirstNs && p.FirstNs < g.ToNs || g.FromNs <= p.LastNs && p.LastNs < g.ToNs)
 }
 
-// inGap tells whether both stamps lie between the same two samples.
-func inGap(gaps []gap, a, b int64) bool {
-	return slices.ContainsFunc(gaps, func(g gap) bool { return g.FromNs <= min(a, b) && max(a, b) < g.ToNs })
+// gapAt is the gap that a stamp lies in; its zero value is none.
+func gapAt(gaps []gap, ns int64) gap {
+	i := slices.IndexFunc(gaps, func(g gap) bool { return g.FromNs <= ns && ns < g.ToNs })
+	if i < 0 {
+		return gap{}
+	}
+	return gaps[i]
 }
