@@ -57,13 +57,10 @@ const (
 	readPeriod = time.Second
 )
 
-// begin looks at everything before the load. usesGPU says whether there is
-// anything to see.
-func (w *watch) begin(ctx context.Context, sources []openSource, usesGPU bool) {
+// begin looks at everything before the load, when it is not known yet which
+// devices it will use.
+func (w *watch) begin(ctx context.Context, sources []openSource) {
 	w.clockNs = wallToMono()
-	if !usesGPU {
-		return
-	}
 	for _, s := range sources {
 		if s.Monitor != nil {
 			w.monitors = append(w.monitors, s.Monitor)

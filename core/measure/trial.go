@@ -85,7 +85,7 @@ func (t *trial) load(ctx context.Context) error {
 		loadCtx = limited
 	}
 	t.watch.period, t.watch.limit = t.waits.reading, t.waits.look
-	t.watch.begin(ctx, t.recorder.sources, needsGPU(t.check))
+	t.watch.begin(ctx, t.recorder.sources)
 	load := &result.Load{BeginNs: sdk.MonoNow()}
 	report, err := backend.Load(loadCtx, sdk.LoadRequest{
 		Cell: ContractCell(t.cell), WorkDir: t.workDir, CacheDir: t.CacheDir, Secrets: t.Secrets[t.cell.Instance],
