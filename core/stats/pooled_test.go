@@ -92,3 +92,11 @@ func TestCoverageFactor(t *testing.T) {
 		t.Error("one sample has no factor")
 	}
 }
+
+func TestValuesEqualButForRounding(t *testing.T) {
+	edge, tenth := 0.01, 0.1 // of variables, so that the sum is rounded
+	e, err := SummarizeLoads(Spec{EdgeRel: &edge}, [][]float64{{tenth + 2*tenth}, {0.3}, {0.3}})
+	if err != nil || !e.Has(CodeDegenerate) || e.Has(CodeBelowEdgeModel) {
+		t.Errorf("%+v, %v", e.Warnings, err)
+	}
+}

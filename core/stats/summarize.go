@@ -120,9 +120,12 @@ func (e *Estimate) addBCa(x []float64, seed uint64) error {
 	return nil
 }
 
+// rounding is what floating point alone makes equal values differ by, relative.
+const rounding = 1e-12
+
 // doubts flags what makes the interval less than it seems. Nothing is removed.
 func (e *Estimate) doubts(x []float64) {
-	if StdDev(x) == 0 {
+	if StdDev(x) <= rounding*math.Abs(e.Centre) {
 		e.warn(CodeDegenerate, "all %d values are equal: the interval of no width says that the resolution is coarser than the spread", len(x))
 		return
 	}
@@ -154,7 +157,7 @@ func (e *Estimate) doubts(x []float64) {
 // samples: below the 5 % point of what chance makes of it. Either the model is too
 // pessimistic for this sensor, or the samples are not independent.
 func (e *Estimate) belowEdgeModel(edgeRel *float64, n int) {
-	if edgeRel == nil || e.CV == nil || *e.CV == 0 { // that of equal samples has a warning of its own
+	if edgeRel == nil || e.CV == nil || e.Has(CodeDegenerate) {
 		return
 	}
 	if df := float64(n - 1); df**e.CV**e.CV < chi2(0.05, df)**edgeRel**edgeRel {
