@@ -206,6 +206,30 @@ func TestWhatIsNotMeasuredIsNoPartOfTheID(t *testing.T) {
 	}
 }
 
+// Probes that differ in nothing that is measured are one, too, and every cell
+// knows its own by the final id.
+func TestProbesHaveFinalIDs(t *testing.T) {
+	spec := write(t, "[experiments.a]\n[experiments.b]\nworkload.output_tokens = 16\nbackends.sim.load_ms = 1\n[experiments.c]\nworkload.input_tokens = 16\n")
+	spec.Protocol.PhaseProbes = true
+	p, err := llem.Prepare(t.Context(), llem.Study{Spec: spec, Settings: llem.Settings{PluginDirs: []string{pluginDir}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cells, probes := p.Counts(); cells != 3 || probes != 2 || len(p.Checks) != 5 || len(p.Plan.Blocks[0].Order) != 5 {
+		t.Fatalf("%d cells and %d probes, %d checks, block %v", cells, probes, len(p.Checks), p.Plan.Blocks[0].Order)
+	}
+	for i, probe := range []int{3, 3, 4} {
+		if p.Cells[i].ProbeID != p.Cells[probe].ID || !p.Cells[probe].Probe || !p.Plan.Cells[probe].Probe {
+			t.Errorf("cell %s has the probe %s, want %+v", p.Cells[i].Label, p.Cells[i].ProbeID, p.Cells[probe])
+		}
+	}
+	e := llem.Experiment{Spec: write(t, "sweep.backends.sim.batch_size = [1, 2]\n"), Settings: settings(t)}
+	e.Spec.Protocol.PhaseProbes = true
+	if _, err := llem.RunExperiment(t.Context(), e); err == nil || !strings.Contains(err.Error(), "has 2 cells") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Settings of a source hold for what "auto" comes to, and settings that nothing
 // opens are refused.
 func TestSettingsOfSourcesAreNotIgnored(t *testing.T) {
