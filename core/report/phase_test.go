@@ -142,6 +142,13 @@ func TestPhasesByRegression(t *testing.T) {
 			t.Errorf("%+v", c.Phase)
 		}
 	}
+	var text strings.Builder
+	if err := Table(&text, s, TableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "beside 130 W over the whole time and 0.4 J"; strings.Count(text.String(), want) != 1 {
+		t.Errorf("the table has not once %q:\n%s", want, text.String())
+	}
 	for want, change := range map[string]func(*result.Trial){
 		"joules of whole Runs": func(t *result.Trial) { t.Run.EnergyJ = nil },
 		"count its steps":      func(t *result.Trial) { t.Run.After.EngineSteps = nil },

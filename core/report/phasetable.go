@@ -1,6 +1,9 @@
 package report
 
 import (
+	"fmt"
+	"strconv"
+
 	"github.com/llenergymeasure/llem/core/phase"
 	"github.com/llenergymeasure/llem/core/stats"
 )
@@ -30,7 +33,23 @@ func (p *printer) phases() {
 	p.line("")
 	p.paragraph("energy by phase (method A: probe trials, B: stamps in each pass, E: fit over many shapes)")
 	p.tabulate(filled(phaseColumns(), with), with)
+	said := map[string]bool{}
+	for _, c := range with {
+		f := c.Phase.Fit
+		if f == nil {
+			continue
+		}
+		text := fmt.Sprintf("E: marginal joules at the loads sampled, beside %s W over the whole time and %s J for each engine step; from %d shapes, the worst predicted one %s",
+			significant(f.IdleW), significant(f.StepJ), f.Shapes, f.LeaveOutShape)
+		if !said[text] {
+			p.within(footerWidth, "%s", text)
+		}
+		said[text] = true
+	}
 }
+
+// significant has three digits.
+func significant(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 // noPhases prints each reason why cells have no phases once, and what there was
 // of probes.
