@@ -55,6 +55,8 @@ func TestEachGate(t *testing.T) {
 		{"counter_vs_power", warning, func(in *Input) { in.audit(1.149) }},
 		{"counter_vs_power", unknown, func(in *Input) { in.Audits[0].Ratio, in.Audits[0].Reason = nil, "no samples" }},
 		{"counter_vs_power", unknown, func(in *Input) { in.Audits = nil }},
+		{"counter_vs_power", unknown, func(in *Input) { in.Audits[0].RandomRel = 0.0167 }},
+		{"counter_vs_power", quiet, func(in *Input) { in.Audits[0].RandomRel = 0.0166 }},
 		{"implausible_power", warning, func(in *Input) { in.Windows[0].Energy[0].MeanPowerW = 771 }},
 		{"implausible_power", quiet, func(in *Input) { in.Windows[0].Energy[0].MeanPowerW = 769 }},
 		{"implausible_power", warning, func(in *Input) { in.Windows[0].Energy[0].MeanPowerW = 1189 }},
@@ -113,11 +115,26 @@ func TestEachGate(t *testing.T) {
 		{"clocks_moved", quiet, func(in *Input) {
 			in.eachInWindow(func(i int, r *device.Reading) { *r.SMClockMHz -= int64(i%2) * 112 }) // CV 2.9 %
 		}},
+		{"clocks_moved", info, func(in *Input) {
+			in.eachInWindow(func(i int, r *device.Reading) { *r.SMClockMHz -= int64(i%2) * 500; r.Reasons = ptr(uint64(4)) })
+		}},
+		{"clocks_moved", warning, func(in *Input) { // once it was not the limit
+			in.eachInWindow(func(i int, r *device.Reading) {
+				*r.SMClockMHz -= int64(i%2) * 500
+				r.Reasons = ptr(uint64(min(i, 1) * 4))
+			})
+		}},
 		{"clocks_moved", quiet, func(in *Input) { *in.dev().Readings[0].SMClockMHz, *in.dev().Readings[1].MemoryClockMHz = 200, 400 }}, // before the window
 		{"clocks_moved", warning, func(in *Input) { *in.dev().Readings[45].MemoryClockMHz-- }},
 		{"clocks_moved", unknown, func(in *Input) { in.dev().Readings = in.dev().Readings[:32] }},
-		{"temp_drift", warning, func(in *Input) { *in.dev().Readings[45].TemperatureC += 4 }},
-		{"temp_drift", quiet, func(in *Input) { *in.dev().Readings[45].TemperatureC += 3 }},
+		{"temp_drift", warning, func(in *Input) { in.warm(4) }},
+		{"temp_drift", warning, func(in *Input) { in.warm(-4) }},
+		{"temp_drift", quiet, func(in *Input) { in.warm(3) }},
+		{"temp_drift", quiet, func(in *Input) { // it follows the phases of the load: measured on an H100
+			in.length(11)
+			swing := []int64{53, 59, 60, 55, 55, 58, 57, 58, 56, 56, 62, 64}
+			in.eachInWindow(func(i int, r *device.Reading) { *r.TemperatureC = swing[i%len(swing)] })
+		}},
 		{"temp_drift", quiet, func(in *Input) { *in.dev().Readings[3].TemperatureC = 30 }},
 		{"temp_drift", fatal, func(in *Input) {
 			for i := range 4 { // of 61: 6.6 %

@@ -173,14 +173,19 @@ func powerLimitChanged(j *judging) {
 	})
 }
 
-// clocksMoved judges each window for itself.
+// clocksMoved judges each window for itself. A GPU at its power limit all the
+// time has a clock for each kind of work, and is no worse a sample for it.
 func clocksMoved(j *judging) {
 	j.gpus(func(d Device) {
 		for i, w := range j.Windows {
 			var sm, memory []float64
+			capped := 0
 			for _, r := range d.Readings {
 				if w.holds(r) {
 					sm, memory = push(sm, r.SMClockMHz), push(memory, r.MemoryClockMHz)
+					if r.Reasons != nil && *r.Reasons&reasonPowerCap != 0 {
+						capped++
+					}
 				}
 			}
 			if len(sm) < leastReadings {
@@ -190,7 +195,11 @@ func clocksMoved(j *judging) {
 			j.saw()
 			mean, cv := spread(sm)
 			if pct := 100 * cv; beyond(pct, mostClockCVPct) {
-				j.find(energy.SeverityWarning, d.Facts.UUID, pct, "the SM clock of %s spread by %.1f %% around %.0f MHz in window %d (limit %v %%)", d.Facts.UUID, pct, mean, i, mostClockCVPct)
+				severity, why := energy.SeverityWarning, ""
+				if capped == len(sm) {
+					severity, why = energy.SeverityInfo, "; the power limit moves them with the load"
+				}
+				j.find(severity, d.Facts.UUID, pct, "the SM clock of %s spread by %.1f %% around %.0f MHz in window %d (limit %v %%)%s", d.Facts.UUID, pct, mean, i, mostClockCVPct, why)
 			}
 			if len(memory) > 0 && slices.Min(memory) != slices.Max(memory) {
 				j.find(energy.SeverityWarning, d.Facts.UUID, 0, "the memory clock of %s moved between %.0f and %.0f MHz in window %d", d.Facts.UUID, slices.Min(memory), slices.Max(memory), i)
@@ -217,8 +226,20 @@ func spread(x []float64) (mean, cv float64) {
 	return mean, math.Sqrt(cv) / mean
 }
 
+// meanError is the mean and its standard error; 0 for one value, of which nothing
+// is known.
+func meanError(x []float64) (mean, sd float64) {
+	if len(x) == 1 {
+		return x[0], 0
+	}
+	mean, cv := spread(x)
+	return mean, math.Abs(mean*cv) / math.Sqrt(float64(len(x)))
+}
+
 // tempDrift judges the change over each window, and all readings of the Run for
-// being possible at all.
+// being possible at all. The temperature follows the phases of a load within
+// fractions of a second, by 10 °C and more, so a drift is what the last third of
+// the window has above the first, beyond twice the error of their means.
 func tempDrift(j *judging) {
 	j.gpus(func(d Device) {
 		outside, readings := 0, 0
@@ -245,8 +266,11 @@ func tempDrift(j *judging) {
 				continue
 			}
 			j.saw()
-			if drift := slices.Max(t) - slices.Min(t); drift > mostDriftC {
-				j.find(energy.SeverityWarning, d.Facts.UUID, drift, "the temperature of %s moved between %.0f and %.0f °C in window %d (limit %d °C)", d.Facts.UUID, slices.Min(t), slices.Max(t), i, mostDriftC)
+			third := len(t) / 3
+			first, error1 := meanError(t[:third])
+			last, error2 := meanError(t[len(t)-third:])
+			if drift := math.Abs(last - first); drift > mostDriftC && drift > 2*math.Hypot(error1, error2) {
+				j.find(energy.SeverityWarning, d.Facts.UUID, drift, "the temperature of %s went from %.1f to %.1f °C in window %d (limit %d °C)", d.Facts.UUID, first, last, i, mostDriftC)
 			}
 		}
 	})

@@ -25,6 +25,7 @@ func Notes() []Plain {
 		{"source_stuck", "an energy source delivered nothing for some seconds"},
 		{"source_stopped", "an energy source ended early"},
 		{"ring_late", "the driver's ring was overwritten before it was read; the samples count as dropped"},
+		{"ring_retimed", "stamps of the driver's ring ran away from the monotonic clock and were placed anew"},
 		{"counter_restarted", "the energy counter fell: its driver was loaded anew"},
 		{"gpu_lost", "a GPU delivers nothing any more"},
 		{"gpu_unreadable", "a GPU has no sensor that can be read"},
@@ -54,6 +55,7 @@ func Notes() []Plain {
 		// What the summary noticed.
 		{"no_headline_energy", "nothing covers the devices of the cell, so there is no headline"},
 		{"different_boundaries", "cells whose joules cover different things are not compared"},
+		{"mixed_methods", "joules that were made by different methods stand in one comparison"},
 		{"work_differs", "cells that did different work are not compared"},
 		{"model_changed", "the trials of a cell ran different models"},
 		{"model_unknown", "the engine does not say which model it ran"},

@@ -54,8 +54,8 @@ func settings() []Gate {
 func course() []Gate {
 	return []Gate{
 		{Code: "gpu_not_idle_before", Scope: Trial, Severities: warning,
-			Threshold: "before Load: utilisation above 0 %, or power more than 10 W above idle with the model loaded",
-			Limits:    []Limit{warn(0, "%"), warn(aboveIdleW, "W")},
+			Threshold: "before Load, for 3 s: utilisation above 0 %, or power more than 10 W above idle with the model loaded",
+			Limits:    []Limit{warn(0, "%"), warn(aboveIdleW, "W"), warn(3, "s")},
 			Needs:     "utilisation and power before Load, and an idle phase (protocol.idle_s)", Advice: "nvidia-smi shows who uses the GPU; end them", judge: notIdleBefore},
 		{Code: "foreign_process", Scope: Trial, Severities: warningFatal,
 			Threshold: "a process that is not ours: before Load, or drawing graphics, a warning; computing on a GPU of the headline during the Run fatal",
@@ -75,10 +75,10 @@ func course() []Gate {
 		{Code: "ecc_error", Scope: Trial, Severities: fatal, Threshold: "uncorrected memory errors rose by more than 0",
 			Limits: []Limit{fail(0, "errors")},
 			Needs:  "the GPU's count of uncorrected errors before and after", Advice: "nvidia-smi -q -i {gpu} -d ECC; reset the GPU, and replace it if they come again", judge: eccError},
-		{Code: "clocks_moved", Scope: Window, Severities: warning, Threshold: "the SM clock's coefficient of variation is above 3 %, or the memory clock changed",
+		{Code: "clocks_moved", Scope: Window, Severities: infoWarning, Threshold: "the SM clock's coefficient of variation is above 3 %, an info if the power limit held it all the time; or the memory clock changed",
 			Limits: []Limit{warn(mostClockCVPct, "%")},
 			Needs:  "three readings of the clocks in each window", Advice: "condition for longer (protocol.conditioning_s), or fix them: sudo nvidia-smi -i {gpu} -lgc MHZ", judge: clocksMoved},
-		{Code: "temp_drift", Scope: Window, Severities: warningFatal, Threshold: "the temperature moved by more than 3 °C in a window; 5 % of the Run's readings outside 20 to 95 °C are fatal",
+		{Code: "temp_drift", Scope: Window, Severities: warningFatal, Threshold: "the temperature rose or fell by more than 3 °C from the first to the last third of a window; 5 % of the Run's readings outside 20 to 95 °C are fatal",
 			Limits: []Limit{warn(mostDriftC, "°C"), fail(coldestC, "°C"), fail(hottestC, "°C"), fail(badReadingsPct, "% of readings")},
 			Needs:  "three readings of the temperature in each window", Advice: "condition for longer: protocol.conditioning_s", judge: tempDrift},
 		{Code: "not_warm", Scope: Trial, Severities: warning, Threshold: "pass times (CV 5 %) or power (2 %) had not settled when conditioning reached its cap",

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type gpu struct {
 
 	mu    sync.Mutex
 	looks []int64 // stamps of snapshots
+
+	inUse atomic.Int64 // for how many looks the GPU is still in use
 }
 
 func (g *gpu) Facts() []device.Facts {
@@ -38,17 +41,23 @@ func (g *gpu) reading() device.Reading {
 }
 
 func (g *gpu) Read(uuids []string) map[string]device.Reading {
-	if !slices.Equal(uuids, []string{"GPU-1"}) {
+	if uuids != nil && !slices.Equal(uuids, []string{"GPU-1"}) {
 		return nil
 	}
-	return map[string]device.Reading{"GPU-1": g.reading()}
+	return map[string]device.Reading{"GPU-1": g.look()}
+}
+
+func (g *gpu) look() device.Reading {
+	r := g.reading()
+	*r.UtilisationPct = max(0, g.inUse.Add(-1))
+	return r
 }
 
 func (g *gpu) Snapshot([]string) map[string]device.Snapshot {
 	if g.hang != nil {
 		<-g.hang
 	}
-	s := device.Snapshot{MonoNs: sdk.MonoNow(), Reading: g.reading(), PowerCapNs: ptr(int64(0)), SWThermalNs: ptr(int64(0)), HWThermalNs: ptr(int64(0)),
+	s := device.Snapshot{MonoNs: sdk.MonoNow(), Reading: g.look(), PowerCapNs: ptr(int64(0)), SWThermalNs: ptr(int64(0)), HWThermalNs: ptr(int64(0)),
 		PowerBrakeNs: ptr(int64(0)), ECCUncorrected: ptr(int64(0)), RowRemapPending: ptr(false), Processes: []device.Process{}}
 	for _, pid := range survivors(g.rig.mark) { // the backend alone: all else is in this process
 		if g.rig.began.Load() != 0 {
@@ -192,6 +201,19 @@ func TestAGPUThatNobodyDescribes(t *testing.T) {
 				wantCode(t, got, "ring_late/warning")
 			}
 		})
+	}
+}
+
+// What the trial before left in a GPU's utilisation passes; somebody's use stays.
+func TestAGPUMayBecomeIdle(t *testing.T) {
+	for looks, want := range map[int64]int64{0: 0, 3: 0, 1000: 1} {
+		g := &gpu{rig: &rig{mark: t.TempDir()}}
+		g.inUse.Store(looks)
+		w := &watch{limit: time.Minute}
+		w.begin(t.Context(), []openSource{{Source: Source{Monitor: g}}})
+		if got := *w.before["GPU-1"].Reading.UtilisationPct; min(got, 1) != want {
+			t.Errorf("in use for %d looks: utilisation %d", looks, got)
+		}
 	}
 }
 
