@@ -112,7 +112,8 @@ func comparisons(e effort) (report, error) {
 					}
 					slack, theory := e.slack(d.theory()), 100*d.theory()
 					f := e.ofStudies("T4", fmt.Sprintf("power, n = %d, CV %g %%, block correlation %g, %d arms", n, 100*cv, correlation, arms), alone)
-					out.figures = append(out.figures, f.within(theory-2-slack, theory+2+slack))
+					f.note = fmt.Sprintf("noncentral t: %.2f %%", theory)
+					out.figures = append(out.figures, f.within(theory-2-slack, min(100, theory+2+slack)))
 				}
 			}
 		}

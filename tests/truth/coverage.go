@@ -11,7 +11,7 @@ import (
 func coverageAgainstN(e effort) (plot, error) {
 	ns := []int{2, 3, 5, 8, 12, 20}
 	p := plot{file: "coverage.svg", title: "Intervals that promise 95 %: share that holds the truth",
-		x: "starts (n)", y: "held, %", logX: true, lo: 65, hi: 100}
+		x: "starts (n)", y: "held, %", logX: true, lo: 60, hi: 100}
 	t := line{name: "t over starts (used), sample ring"}
 	pooled := line{name: "every window as a sample (3 a start)"}
 	bca := line{name: "BCa bootstrap over starts"}

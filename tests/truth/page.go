@@ -84,11 +84,12 @@ This page is made by
 
     go run ./tests/truth -write
 
-which holds the product's own arithmetic (` + "`core/energy`, `core/stats`, `core/plan`" + `) against
-what is known to be true: a recording of a real GPU, simulated sensors of real
-chips over simulated engines of known energy, and the theory of the t test. Time is
-simulated and the seeds are fixed, so the command gives the same page again.
-` + "`make truth`" + ` prints the same figures and fails if a target is missed.
+which holds the product's own arithmetic (the packages energy, stats, phase and plan
+of core) against what is known to be true: a recording of a real GPU, simulated
+sensors of real chips over simulated engines of known energy, and the theory of the t
+test. Time is simulated and the seeds are fixed, so the command gives the same figures
+again, but for the memory of a process. ` + "`make truth`" + ` prints them and fails if a target
+is missed.
 
 What it proves is the arithmetic, from samples to intervals. The gain of a real
 sensor it cannot prove: ring and counter of a GPU sit behind one sensor, so their

@@ -23,9 +23,9 @@ type line struct {
 
 // Size of the picture and of its frame, in pixels.
 const (
-	width, height              = 720, 420
-	left, right, top, bottom   = 70, 20, 40, 50
-	legendLine, pointRadius    = 18, 3
+	width, height              = 960, 420
+	left, right, top, bottom   = 70, 300, 40, 50
+	legendLine, pointRadius    = 20, 3
 	frameWidth, frameHeight    = width - left - right, height - top - bottom
 	plainFont, lineWidth, dash = 13, 2, "6 4"
 )
@@ -120,12 +120,9 @@ func (p plot) svg() string {
 	return b.String()
 }
 
-// legend lists the lines: at the top right where they fall, else at the bottom.
+// legend names a line, beside the frame.
 func (p plot) legend(b *strings.Builder, i int, name, colour, style string) {
-	x, y := left+frameWidth-290, top+14+i*legendLine
-	if !p.logY {
-		y = top + frameHeight - legendLine*(len(p.lines)-i)
-	}
+	x, y := left+frameWidth+16, top+14+i*legendLine
 	fmt.Fprintf(b, `<path d="M%d %dH%d" stroke="%s" stroke-width="%d"%s/>`+"\n", x, y, x+24, colour, lineWidth, style)
 	fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`+"\n", x+30, y+4, escape(name))
 }

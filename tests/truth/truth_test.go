@@ -110,6 +110,24 @@ func TestSensorsOnASteadyLoad(t *testing.T) {
 	}
 }
 
+func TestLeastSquares(t *testing.T) {
+	var x [][3]float64
+	var y []float64
+	for i := range 10 {
+		a, b := float64(i), float64(i*i%7)
+		x, y = append(x, [3]float64{1, a, b}), append(y, 3+2*a-5*b)
+	}
+	got, ok := leastSquares(x, y)
+	for i, want := range []float64{3, 2, -5} {
+		if !ok || math.Abs(got[i]-want) > 1e-9 {
+			t.Errorf("%v, %v", got, ok)
+		}
+	}
+	if _, ok := leastSquares(nil, nil); ok {
+		t.Error("no points were solved")
+	}
+}
+
 // The number of cores changes no result.
 func TestEachIsTheSameOnAnyMachine(t *testing.T) {
 	draw := func(r *rand.Rand, i int) (float64, error) { return float64(i) + r.Float64(), nil }
@@ -194,7 +212,7 @@ func TestFigures(t *testing.T) {
 func TestPlot(t *testing.T) {
 	p := plot{title: "a < b", logX: true, lines: []line{{name: "l", x: []float64{1, 100}, y: []float64{0, 1}}, {name: "m", dashed: true, x: []float64{1, 100}, y: []float64{0.5, 0.5}}}}
 	svg := p.svg()
-	for _, want := range []string{"a &lt; b", `points="70.0,370.0 700.0,40.0"`, "stroke-dasharray", ">10</text>"} {
+	for _, want := range []string{"a &lt; b", `points="70.0,370.0 660.0,40.0"`, "stroke-dasharray", ">10</text>"} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("no %q in\n%s", want, svg)
 		}
