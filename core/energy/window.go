@@ -44,6 +44,7 @@ const (
 	MethodTrailingTiled       = "trailing_mean_tiled"
 	MethodIntervalMean        = "interval_mean" // each sample holds for the interval before it
 	MethodHoldLast            = "hold_last"     // change-only series: each sample holds until the next
+	MethodApertures           = "apertures"     // each sample stands for what its aperture saw of passes between gaps
 )
 
 // DurationS is the length of the window in seconds.

@@ -35,6 +35,8 @@ func Notes() []Plain {
 		{"visible_devices", "CUDA_VISIBLE_DEVICES does not say clearly which GPUs"},
 		{"cache_unwritable", "what was found out about the sensors could not be kept"},
 		{"events_left_out", "a source noticed more than is kept"},
+		{"no_pass_gaps", "a sensor that looks at part of the time asks for gaps between passes, and the backend cannot make them"},
+		{"few_gapped_passes", "a window with gaps has fewer than 10 passes, so the load may still be in step with the sensor"},
 		{"idle_power_unknown", "the power with the model loaded and no request could not be computed"},
 		{"domain_without_energy", "a domain beside the headline has no joules"},
 		// What the engine and the parameters are.

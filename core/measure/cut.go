@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -18,6 +19,10 @@ type cut struct {
 	PromptTokens  int64
 	OutputTokens  int64
 	PaddingTokens int64
+	// GapsNs is the idle time between the passes, if it was put in on purpose;
+	// Spans are then the passes, and empty otherwise.
+	GapsNs int64
+	Spans  []energy.Span
 	// Completions inside, for latencies.
 	Completions []sdk.Completion
 }
@@ -25,8 +30,9 @@ type cut struct {
 // cutPasses cuts a batch Run into windows of whole passes, from a pass begin
 // to a pass end. The first window starts with the first pass that begins at or
 // after settledNs; each lasts at least windowNs; windows do not overlap. Fewer
-// windows than count come back if the Run ended too early.
-func cutPasses(passes []sdk.PassRecord, completions []sdk.Completion, settledNs, windowNs int64, count int) []cut {
+// windows than count come back if the Run ended too early. In a Run with gaps
+// between its passes, the passes alone count.
+func cutPasses(passes []sdk.PassRecord, completions []sdk.Completion, settledNs, windowNs int64, count int, gapped bool) []cut {
 	var cuts []cut
 	at := 0
 	for at < len(passes) && passes[at].BeginNs < settledNs {
@@ -34,13 +40,20 @@ func cutPasses(passes []sdk.PassRecord, completions []sdk.Completion, settledNs,
 	}
 	for len(cuts) < count {
 		last := at
-		for last < len(passes) && passes[last].EndNs-passes[at].BeginNs < windowNs {
-			last++
+		var gapsNs int64
+		for last < len(passes) && passes[last].EndNs-passes[at].BeginNs-gapsNs < windowNs {
+			if last++; gapped && last < len(passes) {
+				gapsNs += passes[last].BeginNs - passes[last-1].EndNs
+			}
 		}
 		if last >= len(passes) {
 			break
 		}
-		cuts = append(cuts, sumPasses(passes[at:last+1], completions))
+		c := sumPasses(passes[at:last+1], completions)
+		if gapped {
+			c.takeGapsOut(passes[at : last+1])
+		}
+		cuts = append(cuts, c)
 		at = last + 1
 	}
 	return cuts

@@ -33,7 +33,7 @@ func passesOf(n int) ([]sdk.PassRecord, []sdk.Completion) {
 
 func TestCutPassesTakesWholePassesAfterSettling(t *testing.T) {
 	passes, done := passesOf(10)
-	cuts := cutPasses(passes, done, 1_500_000_000, 3_000_000_000, 2)
+	cuts := cutPasses(passes, done, 1_500_000_000, 3_000_000_000, 2, false)
 	if len(cuts) != 2 {
 		t.Fatalf("got %d cuts, want 2", len(cuts))
 	}
@@ -54,10 +54,10 @@ func TestCutPassesTakesWholePassesAfterSettling(t *testing.T) {
 
 func TestCutPassesGivesFewerWhenTheRunWasShort(t *testing.T) {
 	passes, done := passesOf(4)
-	if cuts := cutPasses(passes, done, 0, 3_000_000_000, 2); len(cuts) != 1 {
+	if cuts := cutPasses(passes, done, 0, 3_000_000_000, 2, false); len(cuts) != 1 {
 		t.Errorf("got %d cuts of a Run with room for one", len(cuts))
 	}
-	if cuts := cutPasses(nil, nil, 0, 1, 1); len(cuts) != 0 {
+	if cuts := cutPasses(nil, nil, 0, 1, 1, false); len(cuts) != 0 {
 		t.Errorf("got %d cuts of an empty Run", len(cuts))
 	}
 }
@@ -221,7 +221,7 @@ func TestCutPassesOfManyTokens(t *testing.T) {
 	for i := range passes {
 		passes[i].OutputTokens, passes[i].Requests = math.MaxUint32, math.MaxUint32/4
 	}
-	got := cutPasses(passes, nil, 0, 3e9, 1)
+	got := cutPasses(passes, nil, 0, 3e9, 1, false)
 	if len(got) != 1 || got[0].OutputTokens != 3*math.MaxUint32 || got[0].Requests != 3*(math.MaxUint32/4) {
 		t.Errorf("%+v", got)
 	}

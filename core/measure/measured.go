@@ -7,46 +7,51 @@ import (
 	"time"
 
 	"github.com/llenergymeasure/llem/core/energy"
-	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
 // measure runs conditioning and windows in one Run. settledNs is where the
-// windows may begin.
+// windows may begin: after conditioning, or with the first pass in the cooldown
+// regime.
 func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, error) {
 	var (
+		spec      = t.spec(work.id)
 		rule      = newSettleRule(t.cell.Protocol.ConditioningS)
 		wanted    = int64(float64(t.windows) * t.cell.Protocol.WindowS * 1e9)
 		settledNs int64
 		nextLook  int64
 	)
+	t.gaps(&spec)
 	// The last word before the window: whoever draws progress is done with it
 	// long before conditioning is over.
 	t.progress(PhaseMeasure, 0, fmt.Sprintf("conditioning and %d x %v s", t.windows, t.cell.Protocol.WindowS))
 	decide := func(v runView) sdk.StopKind {
-		if settledNs == 0 {
+		switch {
+		case settledNs == 0 && t.cold():
+			settledNs = v.beginNs
+		case settledNs == 0:
 			if v.nowNs-v.beginNs < rule.leastNs || v.nowNs < nextLook {
 				return sdk.StopNone
 			}
-			nextLook = v.nowNs + settleLookNs
-			over, settled, reason := rule.decide(t.settleState(v))
-			if !over {
-				return sdk.StopNone
+			state := t.settleState(v)
+			nextLook = v.nowNs + max(settleLookNs, state.sinceBeginNs/settleLooks)
+			if over, conditioning := rule.decide(state); over {
+				settledNs = v.nowNs
+				conditioning.FromNs, conditioning.ToNs = v.beginNs, v.nowNs
+				t.record.Conditioning = &conditioning
 			}
-			settledNs = v.nowNs
-			t.record.Conditioning = &result.Conditioning{FromNs: v.beginNs, ToNs: v.nowNs, Settled: settled, Reason: reason}
 			return sdk.StopNone
 		}
-		if v.nowNs-settledNs < wanted || !t.enough(v, settledNs, wanted) {
+		if v.nowNs-settledNs < wanted || !t.enough(v, spec, settledNs, wanted) {
 			return sdk.StopNone
 		}
-		if t.spec("").Loop == sdk.LoopBatch {
+		if spec.Loop == sdk.LoopBatch {
 			return sdk.StopAfterPass
 		}
 		return sdk.StopDrain
 	}
 	t.watch.runBegins(t.recorder.sources, t.gpus)
-	run, err := driveRun(ctx, t.backend, t.spec(work.id), t.stall(), decide)
+	run, err := driveRun(ctx, t.backend, spec, t.stall(), decide)
 	t.watch.runEnds(ctx, t.recorder.sources, t.gpus, t.record.Load.Report)
 	t.record.Run = &run.record
 	if err := t.attempt.WriteRequests(run.completions, "measured"); err != nil {
@@ -61,15 +66,19 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 			run.record.Reason, run.record.Requests, run.record.Failed, firstError(run.completions))}
 	}
 	t.countersMismatch(run)
-	if !t.record.Conditioning.Settled {
-		t.warn("not_warm", energy.SeverityWarning, t.record.Conditioning.Reason)
+	if c := t.record.Conditioning; c != nil && !c.Settled {
+		t.warn("not_warm", energy.SeverityWarning, c.Reason)
 	}
 	return run, settledNs, nil
 }
 
-// settleLookNs is the least time between two looks at whether the load has
-// settled: a look walks over the samples of the stretch.
-const settleLookNs = int64(100e6)
+// A look at whether the load has settled walks over the samples of its stretch, on
+// the machine under measurement: one comes settleLookNs after another at the
+// least, and about settleLooks of them in the time that the load has run.
+const (
+	settleLookNs = int64(100e6)
+	settleLooks  = 30
+)
 
 // stall bounds the time without progress: a long pass of static batches may
 // complete nothing until its end.
@@ -82,9 +91,9 @@ func (t *trial) stall() time.Duration {
 }
 
 // enough tells whether the windows can be cut from what has run by now.
-func (t *trial) enough(v runView, settledNs, wantedNs int64) bool {
-	if t.spec("").Loop == sdk.LoopBatch {
-		return len(cutPasses(v.passes, nil, settledNs, wantedNs/int64(t.windows), t.windows)) == t.windows
+func (t *trial) enough(v runView, spec sdk.RunSpec, settledNs, wantedNs int64) bool {
+	if spec.Loop == sdk.LoopBatch {
+		return len(cutPasses(v.passes, nil, settledNs, wantedNs/int64(t.windows), t.windows, spec.GapNsMost > 0)) == t.windows
 	}
 	if len(v.beats) == 0 {
 		return false
@@ -97,36 +106,28 @@ func (t *trial) enough(v runView, settledNs, wantedNs int64) bool {
 	return float64(v.nowNs-settledNs) >= float64(wantedNs)+round*float64(1+2*t.windows)
 }
 
-// settleState reads pass times and power at this moment. It looks at the
-// recordings as far as they are complete: nothing waits for a sensor here.
+// settleState reads pass times, power and temperature at this moment. It looks at
+// the recordings as far as they are complete: nothing waits for a sensor here.
 func (t *trial) settleState(v runView) settleState {
 	s := settleState{sinceBeginNs: v.nowNs - v.beginNs}
-	for _, p := range v.passes[max(0, len(v.passes)-steadyTimes):] {
-		s.passTimes = append(s.passTimes, float64(p.EndNs-p.BeginNs)/1e9)
-	}
-	if len(v.passes) == 0 {
-		for i := len(v.beats) - 1; i > 0 && len(s.passTimes) < steadyTimes; i-- {
-			a, b := v.beats[i-1], v.beats[i]
-			if b.Done > a.Done {
-				s.passTimes = append(s.passTimes, float64(b.MonoNs-a.MonoNs)/float64(b.Done-a.Done)/1e9)
-			}
+	fromNs := max(v.beginNs, v.nowNs-settleStretchNs)
+	if t.spec("").Loop == sdk.LoopBatch {
+		s.passes = int64(len(v.passes))
+		for _, p := range v.passes[max(0, len(v.passes)-settlePasses):] {
+			s.passTimes = append(s.passTimes, float64(p.EndNs-p.BeginNs)/1e9)
 		}
+	} else if len(v.beats) > 0 {
+		inFlight := max(1, t.cell.Load.Concurrency)
+		s.passes = v.beats[len(v.beats)-1].Done / int64(inFlight)
+		s.passTimes, s.countingRel = roundTimes(v.beats, fromNs, inFlight)
 	}
-	traces := t.recorder.traces()
-	until := v.nowNs
-	for _, id := range t.record.Headline {
-		until = min(until, traces[id].CompleteUntilNs-traces[id].Domain.NeededUntilNs(0))
-	}
-	half := (until - v.beginNs) / 3
-	for _, id := range t.record.Headline {
-		older, errOld := traces[id].Window(until-2*half, until-half)
-		newer, errNew := traces[id].Window(until-half, until)
-		if errOld != nil || errNew != nil {
-			s.powerOld, s.powerNew = 0, 0
-			break
+	if headline, err := t.headlineTraces(t.recorder.traces()); err == nil {
+		until := v.nowNs
+		for _, trace := range headline {
+			until = min(until, trace.CompleteUntilNs-trace.Domain.NeededUntilNs(0))
 		}
-		s.powerOld += older.MeanPowerW
-		s.powerNew += newer.MeanPowerW
+		s.power = trend(headline, v.beginNs, until)
 	}
+	s.temperatureC = warming(t.watch.seen(t.gpus), fromNs, v.nowNs)
 	return s
 }

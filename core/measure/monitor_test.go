@@ -23,7 +23,9 @@ type gpu struct {
 	others []int
 	// change may spoil a look; hang keeps snapshots from ever coming back.
 	change func(*device.Snapshot)
-	hang   chan struct{}
+	// celsius is its temperature; nil = 50 °C.
+	celsius func() int64
+	hang    chan struct{}
 
 	mu    sync.Mutex
 	looks []int64 // stamps of snapshots
@@ -36,7 +38,11 @@ func (g *gpu) Facts() []device.Facts {
 }
 
 func (g *gpu) reading() device.Reading {
-	return device.Reading{MonoNs: sdk.MonoNow(), TemperatureC: ptr(int64(50)), SMClockMHz: ptr(int64(1980)), MemoryClockMHz: ptr(int64(2619)),
+	celsius := int64(50)
+	if g.celsius != nil {
+		celsius = g.celsius()
+	}
+	return device.Reading{MonoNs: sdk.MonoNow(), TemperatureC: &celsius, SMClockMHz: ptr(int64(1980)), MemoryClockMHz: ptr(int64(2619)),
 		UtilisationPct: ptr(int64(0)), LimitMilliW: ptr(int64(200_000)), Reasons: ptr(uint64(0))}
 }
 

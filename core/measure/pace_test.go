@@ -104,15 +104,15 @@ func TestDecisionsDoNotGrowWithTheRun(t *testing.T) {
 	if many, small := cost(view), cost(few); many != small {
 		t.Errorf("a look allocates %v times after 100,000 passes and %v after 10", many, small)
 	}
-	if s := trial.settleState(view); len(s.passTimes) != steadyTimes {
+	if s := trial.settleState(view); len(s.passTimes) != settlePasses || s.passes != 100_000 {
 		t.Errorf("a look takes %d pass times", len(s.passTimes))
 	}
-	if !trial.enough(view, 50_000*1e6, 40_000*1e6) || trial.enough(view, 50_000*1e6, 60_000*1e6) {
+	if spec := trial.spec(""); !trial.enough(view, spec, 50_000*1e6, 40_000*1e6) || trial.enough(view, spec, 50_000*1e6, 60_000*1e6) {
 		t.Error("50 s of passes hold a window of 40 s and none of 60 s")
 	}
 	loop := trial
 	loop.cell.Load = study.LoadSpec{Mode: "closed", Concurrency: 1}
-	if loop.enough(runView{nowNs: 9e9}, 1e9, 1e9) {
+	if loop.enough(runView{nowNs: 9e9}, loop.spec(""), 1e9, 1e9) {
 		t.Error("a loop without a heartbeat has enough")
 	}
 }

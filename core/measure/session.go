@@ -87,15 +87,16 @@ type Phase string
 
 // The phases.
 const (
-	PhaseSources Phase = "open energy sources"
-	PhaseLoad    Phase = "load"
-	PhaseIdle    Phase = "idle"
-	PhaseWarmUp  Phase = "warm up"
-	PhasePrepare Phase = "prepare"
-	PhaseMeasure Phase = "measure"
-	PhaseCompute Phase = "compute"
-	PhaseUnload  Phase = "unload"
-	PhaseDone    Phase = "done"
+	PhaseSources  Phase = "open energy sources"
+	PhaseLoad     Phase = "load"
+	PhaseIdle     Phase = "idle"
+	PhaseWarmUp   Phase = "warm up"
+	PhasePrepare  Phase = "prepare"
+	PhaseCooldown Phase = "cool down"
+	PhaseMeasure  Phase = "measure"
+	PhaseCompute  Phase = "compute"
+	PhaseUnload   Phase = "unload"
+	PhaseDone     Phase = "done"
 )
 
 // Progress is what is going on.
@@ -135,6 +136,8 @@ type session struct {
 	windows int // in each load
 	trials  int // in the plan
 	host    string
+	// unloadedNs is when the trial before had ended; 0 for the first one.
+	unloadedNs int64
 }
 
 // Run measures every trial of the plan. One failed trial does not stop the

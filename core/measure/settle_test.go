@@ -1,41 +1,155 @@
 package measure
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/llenergymeasure/llem/core/device"
+	"github.com/llenergymeasure/llem/core/energy"
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 func TestSettleRule(t *testing.T) {
 	rule := newSettleRule(3)
-	steadyTimes := []float64{0.5, 0.51, 0.5}
+	times := []float64{0.5, 0.505, 0.5}
+	flat := &powerTrend{meanW: 100, stretchNs: 3e9}
+	rising := &powerTrend{meanW: 100, slopeRelPerS: 0.0004, stretchNs: 3e9} // 1.2 % in 30 s
+	celsius := func(c float64) *float64 { return &c }
 	for _, c := range []struct {
 		name          string
 		state         settleState
 		over, settled bool
+		words         string
 	}{
-		{"too early", settleState{sinceBeginNs: 2e9, passTimes: steadyTimes, powerOld: 100, powerNew: 100}, false, false},
-		{"settled", settleState{sinceBeginNs: 3e9, passTimes: steadyTimes, powerOld: 100, powerNew: 101}, true, true},
-		{"power drifts", settleState{sinceBeginNs: 3e9, passTimes: steadyTimes, powerOld: 100, powerNew: 103}, false, false},
-		{"power unknown", settleState{sinceBeginNs: 3e9, passTimes: steadyTimes}, false, false},
-		{"times jump", settleState{sinceBeginNs: 3e9, passTimes: []float64{0.5, 0.9, 0.5}, powerOld: 100, powerNew: 100}, false, false},
-		{"few passes", settleState{sinceBeginNs: 3e9, passTimes: []float64{0.5}, powerOld: 100, powerNew: 100}, false, false},
-		{"cap", settleState{sinceBeginNs: 9e9, passTimes: steadyTimes, powerOld: 100, powerNew: 103}, true, false},
+		{name: "too early", state: settleState{sinceBeginNs: 2e9, passes: 4, passTimes: times, power: flat}},
+		{name: "settled", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat}, over: true, settled: true, words: "temperature not known"},
+		{name: "as warm as before", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperatureC: celsius(-1)}, over: true, settled: true, words: "temperature -1 °C (wanted at most 1 °C)"},
+		{name: "power drifts", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: rising}},
+		{name: "power not known", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times}},
+		{name: "warming", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperatureC: celsius(2)}},
+		{name: "times jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, power: flat}},
+		{name: "counting explains the jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, countingRel: 0.05, power: flat}, over: true, settled: true},
+		{name: "few passes", state: settleState{sinceBeginNs: 3e9, passes: 2, passTimes: times[:2], power: flat}},
+		{name: "cap", state: settleState{sinceBeginNs: 9e9, passes: 6, passTimes: times, power: rising}, over: true, words: "power slope +1.20 % in 30 s, seen over 3.0 s (wanted below 1 %)"},
+		{name: "cap with nothing known", state: settleState{sinceBeginNs: 9e9}, over: true, words: "0 passes (wanted 3), pass times not known, power not known, temperature not known"},
 	} {
-		over, settled, reason := rule.decide(c.state)
-		if over != c.over || settled != c.settled {
-			t.Errorf("%s: over=%v settled=%v, want %v %v", c.name, over, settled, c.over, c.settled)
+		over, got := rule.decide(c.state)
+		if over != c.over || over && got.Settled != c.settled {
+			t.Errorf("%s: over=%v settled=%v, want %v %v", c.name, over, got.Settled, c.over, c.settled)
 		}
-		if over && reason == "" {
-			t.Errorf("%s: no reason given", c.name)
-		}
-		if over && !settled && !strings.Contains(reason, "+3.0 %") {
-			t.Errorf("%s: the reason %q does not name the drift", c.name, reason)
+		if over && (!strings.Contains(got.Reason, c.words) || !strings.Contains(got.Reason, "a quick look: 10 s")) {
+			t.Errorf("%s: the reason is %q", c.name, got.Reason)
 		}
 	}
-	if long := newSettleRule(100); long.mostNs != maxConditioningNs {
-		t.Errorf("conditioning of 100 s may last %d ns, want the cap", long.mostNs)
+	if long := newSettleRule(60); long.leastNs != 60e9 || long.mostNs != 180e9 {
+		t.Errorf("60 s come to %+v", long)
 	}
 	if longest := newSettleRule(300); longest.mostNs != longest.leastNs {
 		t.Errorf("a study that asks for more than the cap gets %d ns", longest.mostNs)
+	}
+}
+
+// powerTrace has one sample of mean power every 100 ms for 60 s.
+func powerTrace(t *testing.T, watts func(s float64) float64) *energy.Trace {
+	t.Helper()
+	domain := energy.Domain{ID: "d", Kind: energy.KindGPU, Reading: energy.ReadingIntervalMean, UpdateNs: 100e6, UnitNum: 1, UnitDen: 1e6}
+	var samples []energy.Sample
+	for ns := int64(100e6); ns <= 61e9; ns += 100e6 {
+		samples = append(samples, energy.Sample{MonoNs: ns, Value: int64(1e6 * watts(float64(ns-50e6)/1e9))})
+	}
+	trace, err := energy.NewTrace(domain, samples, 61e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trace
+}
+
+func TestTrend(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []struct {
+		name       string
+		watts      func(s float64) float64
+		fromS      float64
+		slope, tol float64 // relative change in 30 s
+	}{
+		{"flat", func(float64) float64 { return 300 }, 0, 0, 1e-9},
+		{"drifting", func(s float64) float64 { return 300 + s }, 0, 30.0 / 345, 1e-4},
+		{"warming up", func(s float64) float64 { return 300 - 30*math.Exp(-s/10) }, 0, 0.00415, 1e-4},
+		// 5 % of each sample is 1.6 % of a mean over 1 s, and of the slope over
+		// 30 s 1 % is one standard deviation.
+		{"noisy", func(float64) float64 { return 300 * (1 + 0.05*random.NormFloat64()) }, 0, 0, 0.035},
+		// A line through a step of 10 % in the middle rises by 1.5 times the step.
+		{"stepping", func(s float64) float64 { return 300 + 30*math.Floor(s/45) }, 0, 0.15 / 1.05, 0.002},
+		{"short and drifting", func(s float64) float64 { return 300 + s }, 58, 30.0 / 359, 5e-4},
+	} {
+		trace := powerTrace(t, c.watts)
+		got := trend([]*energy.Trace{trace}, int64(c.fromS*1e9), 60e9)
+		if got == nil || math.Abs(30*got.slopeRelPerS-c.slope) > c.tol {
+			t.Errorf("%s: %+v, want %g in 30 s", c.name, got, c.slope)
+		}
+		// The same curve of two devices has the same relative slope.
+		two := trend([]*energy.Trace{trace, trace}, int64(c.fromS*1e9), 60e9)
+		if got != nil && (two.meanW != 2*got.meanW || math.Abs(two.slopeRelPerS-got.slopeRelPerS) > 1e-12) {
+			t.Errorf("%s: two devices have %+v, one has %+v", c.name, two, got)
+		}
+	}
+	flat := powerTrace(t, func(float64) float64 { return 300 })
+	for name, got := range map[string]*powerTrend{
+		"nothing": trend(nil, 0, 60e9), "no time": trend([]*energy.Trace{flat}, 60e9, 60e9),
+		"few updates": trend([]*energy.Trace{flat}, 59.5e9, 60e9), "not there yet": trend([]*energy.Trace{flat}, 30e9, 90e9),
+	} {
+		if got != nil {
+			t.Errorf("%s: %+v, want unknown", name, got)
+		}
+	}
+}
+
+func TestWarming(t *testing.T) {
+	readings := func(celsius ...int64) (list []device.Reading) {
+		for i, c := range celsius {
+			r := device.Reading{MonoNs: int64(i) * 1e9}
+			if c != 0 {
+				r.TemperatureC = &c
+			}
+			list = append(list, r)
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		devices map[string][]device.Reading
+		want    float64 // NaN = unknown
+	}{
+		"none":             {nil, math.NaN()},
+		"one":              {map[string][]device.Reading{"a": readings(60, 60, 61, 61, 62)}, 2},
+		"the greatest":     {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(70, 70, 70, 68, 67)}, -3},
+		"before":           {map[string][]device.Reading{"a": append(readings(60, 60, 60, 60, 60), device.Reading{MonoNs: 9e9, TemperatureC: new(int64)})}, 0},
+		"one says none":    {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(0, 0, 0, 0, 0)}, math.NaN()},
+		"too short a look": {map[string][]device.Reading{"a": readings(0, 0, 0, 60, 61)}, math.NaN()},
+	} {
+		got := math.NaN()
+		if rise := warming(c.devices, 0, 4e9); rise != nil {
+			got = *rise
+		}
+		if got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
+			t.Errorf("%s: %g °C, want %g", name, got, c.want)
+		}
+	}
+}
+
+func TestRoundTimes(t *testing.T) {
+	var beats []sdk.Heartbeat
+	for s, done := range []int64{0, 80, 160, 240, 320, 400, 480, 560} {
+		beats = append(beats, sdk.Heartbeat{MonoNs: int64(s) * 1e9, Done: done})
+	}
+	times, counting := roundTimes(beats, 1e9, 8)
+	if len(times) != 3 || variation(times) > 1e-9 || times[0] != 1.0/80 || counting != 0.5*8/160 {
+		t.Errorf("times %v, counting %g", times, counting)
+	}
+	for name, got := range map[string][]sdk.Heartbeat{"none": nil, "too few": beats[:4], "standing still": {beats[1], beats[1], beats[1], beats[1]}} {
+		if times, _ := roundTimes(got, 1e9, 8); times != nil {
+			t.Errorf("%s: %v", name, times)
+		}
 	}
 }

@@ -59,6 +59,9 @@ func (t *trial) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := t.coolDown(ctx); err != nil {
+		return &phaseError{phase: "cooldown", err: err}
+	}
 	run, settledNs, err := t.measure(ctx, work)
 	if err != nil {
 		return err
@@ -153,8 +156,8 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 	return nil
 }
 
-// idle records the power with the model loaded and no request. It fails only
-// if ctx ends.
+// idle records the context idle: the power with the model loaded and no request.
+// It fails only if ctx ends.
 func (t *trial) idle(ctx context.Context) error {
 	wait := seconds(t.cell.Protocol.IdleS)
 	if wait <= 0 {
@@ -200,6 +203,7 @@ func (t *trial) release(ctx context.Context, ended error) {
 		err = t.backend.Unload(unloading)
 	}
 	t.backend.Kill()
+	t.session.unloadedNs = sdk.MonoNow()
 	if t.workDir != "" {
 		if gone := os.RemoveAll(t.workDir); gone != nil {
 			t.warn("work_dir_left", energy.SeverityInfo, gone.Error())

@@ -16,7 +16,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	windowNs := int64(t.cell.Protocol.WindowS * 1e9)
 	var cuts []cut
 	if t.spec("").Loop == sdk.LoopBatch {
-		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows)
+		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows, run.record.Spec.GapNsMost > 0)
 	} else {
 		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
 	}
@@ -35,6 +35,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 		w.Phases, w.PhasesAbsent = t.phases(c, run.record.Passes, traces)
 		t.record.Windows = append(t.record.Windows, w)
 	}
+	t.coldIdle(traces)
 	t.gates(cuts, traces)
 	if len(cuts) < t.windows {
 		return &phaseError{phase: "window", code: codeWorkMissing, err: fmt.Errorf(
@@ -77,16 +78,17 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 	w := result.Window{
 		Index: index, FromNs: c.FromNs, ToNs: c.ToNs, Rule: c.Rule, Passes: c.Passes,
 		Requests: c.Requests, Failed: c.Failed, PromptTokens: c.PromptTokens,
-		OutputTokens: c.OutputTokens, PaddingTokens: c.PaddingTokens,
+		OutputTokens: c.OutputTokens, PaddingTokens: c.PaddingTokens, GapsNs: c.GapsNs,
 	}
 	duration := float64(w.DurationNs()) / 1e9
 	w.OutputTokensPerS = float64(w.OutputTokens) / duration
 	w.TTFT, w.TPOT, w.E2E = latencies(c.Completions)
+	w.Warnings = c.fewPasses()
 	var headline []energy.Domain
 	var parts []energy.Window
 	for _, domain := range t.recorder.domains() {
 		entry := result.DomainEnergy{DomainID: domain.ID, Kind: domain.Kind, Source: domain.Source, Estimated: domain.Estimated}
-		part, err := traces[domain.ID].Window(c.FromNs, c.ToNs)
+		part, err := c.energy(traces[domain.ID])
 		if err != nil {
 			entry.Error = err.Error()
 			t.noEnergy(domain.ID, err)

@@ -9,11 +9,16 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// identity is what arms of a comparison must share besides the boundary. The
-// model is its base, which all quantisations of it have in common; "" = unknown.
+// identity is what arms of a comparison must share besides the boundary. The work
+// is its hash, with the thermal regime behind it where that is not the hot one: a
+// device that begins cold needs less. The model is its base, which all
+// quantisations of it have in common; "" = unknown.
 func identity(t result.Trial) (work, model string) {
 	if t.Work != nil {
 		work = t.Work.Hash
+	}
+	if t.Regime != "" {
+		work += "/" + t.Regime
 	}
 	if t.Load != nil {
 		m := t.Load.Report.Model

@@ -48,13 +48,21 @@ type Trial struct {
 	Load *Load `json:"load,omitempty"`
 	Work *Work `json:"work,omitempty"`
 	// WarmUp is the Run before the measured one; nil if there was none.
-	WarmUp       *Run          `json:"warm_up,omitempty"`
-	Run          *Run          `json:"run,omitempty"`
+	WarmUp *Run `json:"warm_up,omitempty"`
+	Run    *Run `json:"run,omitempty"`
+	// Conditioning is nil in the cooldown regime, which has none.
 	Conditioning *Conditioning `json:"conditioning,omitempty"`
-	// IdlePowerW is the mean power of each domain with the model loaded and no
-	// request, by domain id. Metadata: it is never subtracted.
+	// Regime is "cooldown", or empty for the hot one; they are never compared.
+	Regime   string    `json:"regime,omitempty"`
+	Cooldown *Cooldown `json:"cooldown,omitempty"`
+	// IdlePowerW is the mean power of each domain in context idle: with the model
+	// loaded and no request, by domain id. Metadata: it is never subtracted.
 	IdlePowerW map[string]float64 `json:"idle_power_w,omitempty"`
 	Idle       *Idle              `json:"idle,omitempty"`
+	// ColdIdlePowerW is that before the load, in the span ColdIdle; nil where the
+	// recording began, or the trial before ended, less than 1 s earlier.
+	ColdIdlePowerW map[string]float64 `json:"cold_idle_power_w,omitempty"`
+	ColdIdle       *Idle              `json:"cold_idle,omitempty"`
 
 	// Boundary says what the headline's joules cover; Headline names the
 	// domains that are summed for it.
@@ -169,8 +177,20 @@ type Conditioning struct {
 	FromNs  int64 `json:"from_ns"`
 	ToNs    int64 `json:"to_ns"`
 	Settled bool  `json:"settled"`
-	// Reason in words, such as "time reached" or "power slope 1.8 % in 3 s".
+	// Reason names each criterion with its figure and threshold.
 	Reason string `json:"reason"`
+	// Passes that were over; in a closed loop, rounds of all requests in flight.
+	Passes int64 `json:"passes"`
+	// PassTimeCV of the last three; nil = not known, likewise below.
+	PassTimeCV *float64 `json:"pass_time_cv,omitempty"`
+	// PowerSlopeRel is the change in 30 s of the headline's power, as a fraction of
+	// its mean PowerW; seen over StretchNs.
+	PowerSlopeRel *float64 `json:"power_slope_rel,omitempty"`
+	PowerW        *float64 `json:"power_w,omitempty"`
+	StretchNs     int64    `json:"stretch_ns,omitempty"`
+	// TemperatureRiseC is the change over the stretch, of the device where it is
+	// greatest.
+	TemperatureRiseC *float64 `json:"temperature_rise_c,omitempty"`
 }
 
 // Window is one measured span of a Run: one cut for time and energy alike.
@@ -178,6 +198,9 @@ type Window struct {
 	Index  int   `json:"index"`
 	FromNs int64 `json:"from_ns"`
 	ToNs   int64 `json:"to_ns"`
+	// GapsNs is idle time between passes that was put in against a sensor that
+	// looks at part of all time; joules, tokens and times are of the passes alone.
+	GapsNs int64 `json:"gaps_ns,omitempty"`
 	// Rule says how the edges were chosen: "passes 7-19", "completions 64-256".
 	Rule string `json:"rule"`
 	// Passes in the window (batch) and requests completed in it.
@@ -215,8 +238,8 @@ type Window struct {
 	Warnings []energy.Warning `json:"warnings,omitempty"`
 }
 
-// DurationNs is the length of the window.
-func (w Window) DurationNs() int64 { return w.ToNs - w.FromNs }
+// DurationNs is the length of the window without its gaps.
+func (w Window) DurationNs() int64 { return w.ToNs - w.FromNs - w.GapsNs }
 
 // DomainEnergy is one domain's part in a window.
 type DomainEnergy struct {

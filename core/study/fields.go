@@ -71,7 +71,8 @@ var studyFields = []field[Study]{
 	{key: "protocol.cycles", at: func(s *Study) any { return &s.Protocol.Cycles }, min: one, max: bound(10000), fixed: true, doc: "Blocks: each runs every cell once."},
 	{key: "protocol.order", at: func(s *Study) any { return &s.Protocol.Order }, enum: []string{"randomised", "grouped"}, fixed: true, doc: "grouped = one load, its windows as samples; flagged."},
 	{key: "protocol.windows", at: func(s *Study) any { return &s.Protocol.Windows }, min: one, max: bound(1000), fixed: true, doc: "Windows of each load."},
-	{key: "protocol.regime", at: func(s *Study) any { return &s.Protocol.Regime }, enum: []string{"hot"}, fixed: true, doc: "Thermal regime. This version measures the hot one."},
+	{key: "protocol.regime", at: func(s *Study) any { return &s.Protocol.Regime }, enum: []string{RegimeHot, RegimeCooldown}, fixed: true, doc: "Thermal regime. cooldown = idle before each measured Run, and no conditioning."},
+	{key: "protocol.cooldown_s", at: func(s *Study) any { return &s.Protocol.CooldownS }, min: zero, max: day, fixed: true, doc: "Most idle time before the measured Run (cooldown)."},
 	{key: "protocol.phase_probes", at: func(s *Study) any { return &s.Protocol.PhaseProbes }, fixed: true, doc: "A probe trial of one output token beside each cell, to split joules between prefill and decode."},
 
 	{key: "slo.ttft_ms", at: func(s *Study) any { return &s.SLO.TTFTMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of TTFT for goodput."},
@@ -99,7 +100,7 @@ func defaults() *Study {
 		Model:    Model{Weights: "auto"},
 		Workload: Workload{Dataset: "synthetic", Requests: 64, InputTokens: 512, OutputTokens: 128, Seed: 42, Lengths: "exact"},
 		Load:     LoadSpec{Mode: "batch"},
-		Protocol: Protocol{Profile: "standard", Warmup: "full", Cycles: 5, Order: "randomised", Windows: 1, Regime: "hot"},
+		Protocol: Protocol{Profile: "standard", Warmup: "full", Cycles: 5, Order: "randomised", Windows: 1, Regime: RegimeHot},
 		Backends: map[string]Instance{}, Sources: map[string]Instance{},
 	}
 }

@@ -43,11 +43,15 @@ func definition(c *Cell, parameters map[string]any) string {
 		model.Path = filepath.Base(model.Path)
 	}
 	p := c.Protocol
+	protocol := map[string]any{
+		"warmup": p.Warmup, "idle_s": p.IdleS, "conditioning_s": p.ConditioningS, "window_s": p.WindowS, "regime": p.Regime,
+	}
+	if p.Regime == RegimeCooldown { // ids of the hot regime stay as they were
+		protocol["cooldown_s"] = p.CooldownS
+	}
 	return canonicalText(map[string]any{
 		"plugin": c.Plugin, "version": c.Version, "parameters": parameters, "model": model, "workload": c.Workload, "load": c.Load,
-		"protocol": map[string]any{
-			"warmup": p.Warmup, "idle_s": p.IdleS, "conditioning_s": p.ConditioningS, "window_s": p.WindowS, "regime": p.Regime,
-		},
+		"protocol": protocol,
 	})
 }
 

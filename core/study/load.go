@@ -153,6 +153,9 @@ func (s *Study) UseProfile(name string) error {
 	}
 	s.Protocol.Profile = name
 	s.Protocol.IdleS, s.Protocol.ConditioningS, s.Protocol.WindowS = times.IdleS, times.ConditioningS, times.WindowS
+	if s.Protocol.Regime == RegimeCooldown {
+		s.Protocol.ConditioningS = 0 // it has none
+	}
 	return nil
 }
 

@@ -50,6 +50,7 @@ func (r *reader) read(tree map[string]any) {
 	}
 	r.missing()
 	r.profile()
+	r.regime()
 	r.together()
 }
 

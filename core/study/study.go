@@ -72,7 +72,8 @@ type Protocol struct {
 	Cycles        int    // blocks
 	Order         string // "randomised" or "grouped"
 	Windows       int    // per load
-	Regime        string // "hot" or "cooldown"
+	Regime        string // RegimeHot or RegimeCooldown
+	CooldownS     float64
 	// PhaseProbes adds a trial with one output token beside each cell, to split
 	// its joules between prefill and decode.
 	PhaseProbes bool

@@ -28,7 +28,11 @@ func (p *Plugin) Run(ctx context.Context, spec sdk.RunSpec, on func(sdk.RunEvent
 		}
 	}
 	check := newVerifier(p.name(), spec, work)
-	stream, err := p.backend.Run(streamCtx, wire.ToRunSpec(spec))
+	request := wire.ToRunSpec(spec)
+	if spec.GapNsMost > 0 {
+		request.RequiredFeatures = []string{sdk.FeaturePassGaps}
+	}
+	stream, err := p.backend.Run(streamCtx, request)
 	if err != nil {
 		return sdk.Finished{}, p.failed("run", err)
 	}

@@ -34,6 +34,7 @@ var trialSections = map[string][]any{
 	"work":         {result.Work{}},
 	"run":          {result.Run{}, sdk.RunSpec{}, sdk.PassRecord{}, sdk.Counters{}, sdk.NamedMetric{}},
 	"conditioning": {result.Conditioning{}},
+	"cooldown":     {result.Cooldown{}},
 	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}, result.Phases{}},
 	"gates":        {gate.Verdict{}},
 	"audit":        {gate.Audit{}},
