@@ -104,7 +104,7 @@ func (p *printer) uncertainty() {
 	if count == 0 {
 		return
 	}
-	p.within(footerWidth, "uncertainty%s:", p.coverage())
+	p.within(footerWidth, "uncertainty:%s", p.coverage())
 	printed := 0
 	for _, c := range p.s.Cells {
 		e, ok := c.Estimate(MetricEnergyPerToken)

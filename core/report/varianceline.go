@@ -92,5 +92,5 @@ func (p *printer) coverage() string {
 	if len(factors) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%s, t with n-1, coverage factor %s; sensor: its stated bounds)", percent(p.s.Confidence), some(factors))
+	return fmt.Sprintf(" %s by t with n-1 (coverage factor %s); sensor: its stated bounds", percent(p.s.Confidence), some(factors))
 }
