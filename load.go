@@ -33,7 +33,8 @@ func tableProblems(ctx context.Context, s Study, known study.Problems) []study.P
 		return nil // it is told once the study can be read
 	}
 	found := newFindings(s.Spec)
-	for _, name := range namedBackends(s.Spec) {
+	names := namedBackends(s.Spec)
+	for _, name := range names {
 		instance, defined := s.Spec.Backends[name]
 		if !defined {
 			if slices.ContainsFunc(known, func(p study.Problem) bool { return strings.HasSuffix("."+p.Key, ".backend") }) {
@@ -41,16 +42,14 @@ func tableProblems(ctx context.Context, s Study, known study.Problems) []study.P
 			}
 			instance = study.Instance{Plugin: name}
 		}
-		section := "backends." + name
 		if err := p.usePlugin(ctx, instance.Plugin, instance.Version, sdk.KindBackend); err != nil {
 			found.add(p.backendKey(name), err.Error(), "")
 			continue
 		}
-		for _, d := range sdk.CheckTable(p.schemas[instance.Plugin].BackendSchema, sdk.Table(instance.Parameters)) {
-			if d.Severity == sdk.SeverityError && given(instance.Parameters, d.KeyPath) {
-				found.add(section+"."+d.KeyPath, d.Message, d.Advice)
-			}
-		}
+		p.givenKeys(name, instance.Plugin, instance, found)
+	}
+	if len(names) > 0 {
+		p.unusedBackends(ctx, names, found)
 	}
 	p.findSources(ctx, found)
 	p.checkSources(found)

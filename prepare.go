@@ -109,17 +109,18 @@ func (p *Prepared) openRegistry() error {
 
 // findPlugins finds the plugin of every instance in use and reads its schema.
 func (p *Prepared) findPlugins(ctx context.Context, found *findings) error {
-	seen := map[string]bool{}
+	var used []string
 	for i := range p.Cells {
 		cell := &p.Cells[i]
-		if seen[cell.Instance] {
+		if slices.Contains(used, cell.Instance) {
 			continue
 		}
-		seen[cell.Instance] = true
+		used = append(used, cell.Instance)
 		if err := p.usePlugin(ctx, cell.Plugin, cell.Version, sdk.KindBackend); err != nil {
 			found.in(cell, p.backendKey(cell.Instance), err.Error(), "")
 		}
 	}
+	p.unusedBackends(ctx, used, found)
 	p.unusedSources(found)
 	p.findSources(ctx, found)
 	return nil
