@@ -63,6 +63,9 @@ func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
 	return summarized(Subtraction, spec, prefill, decode)
 }
 
+// NotSubtracted is method A's Split of a cell that cannot have a probe.
+func NotSubtracted(reason string) Split { return refuse(Subtraction, "%s", reason) }
+
 // summarized makes the two estimates of values by load, or refuses joules that
 // are none.
 func summarized(m Method, spec stats.Spec, prefill, decode [][]float64) Split {

@@ -65,10 +65,15 @@ func (c Cell) aligned() phase.Split {
 // subtracted is method A, with the probe that ran under the same boundary.
 func (c Cell) subtracted(all []Cell) phase.Split {
 	probe := map[int]phase.Work{}
+	asked := false // for probes by the study
 	for _, p := range all {
+		asked = asked || p.probeID != ""
 		if c.probeID != "" && p.ID == c.probeID && p.Boundary == c.Boundary && p.Model == c.Model {
 			probe = p.works()
 		}
+	}
+	if asked && c.probeID == "" {
+		return phase.NotSubtracted("it has no probe, as those with natural lengths, one output token or an open loop")
 	}
 	return phase.Subtract(c.phaseSpec(), c.works(), probe)
 }
@@ -102,7 +107,7 @@ type fit struct {
 }
 
 // fitAll makes the regression of every deployment: one plugin, its parameters and
-// model, under one boundary. Its cells and probes are the shapes.
+// model, under one boundary on one card. Its cells and probes are the shapes.
 func fitAll(all []Cell) map[string]*fit {
 	fits := map[string]*fit{}
 	for _, c := range all {
@@ -176,7 +181,7 @@ func shapeOf(t result.Trial) (shape, error) {
 		return shape{}, errors.New("the records lack the definition of their cell")
 	}
 	s := shape{prefix: d.Workload.Prefix, concurrency: d.Load.Concurrency}
-	s.deployment = fmt.Sprintf("%s %s %s %s %s", d.Plugin, d.Version, d.Parameters, d.Model, t.Boundary)
+	s.deployment = fmt.Sprintf("%s %s %s %s %s %s", d.Plugin, d.Version, d.Parameters, d.Model, t.Boundary, cardOf(t))
 	s.name = fmt.Sprintf("%d+%d tokens, %s", d.Workload.Input, d.Workload.Output, d.Load.Mode)
 	if d.Workload.Prefix > 0 {
 		s.name = fmt.Sprintf("%s, prefix %d", s.name, d.Workload.Prefix)
