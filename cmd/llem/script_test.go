@@ -101,7 +101,7 @@ var (
 // mask FILE replaces what differs from run to run: numbers and the width of
 // columns. What stands below the uncertainty depends on the noise.
 func mask(ts *testscript.TestScript, _ bool, args []string) {
-	stable, _, _ := strings.Cut(ts.ReadFile(args[0]), "\nuncertainty:")
+	stable, _, _ := strings.Cut(ts.ReadFile(args[0]), "\nuncertainty")
 	text := spaces.ReplaceAllString(masked.ReplaceAllString(stable, "N"), "  ") + "\n"
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
