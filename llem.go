@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/llenergymeasure/llem/core/environ"
@@ -149,29 +148,7 @@ func (p *Prepared) createDir(ctx context.Context, lock []byte) (*result.Dir, err
 		dir.WriteStudy(p.Spec.Text),
 		dir.WritePlan(p.Plan.Round, p.Plan),
 		dir.WriteLock(lock),
+		dir.WriteFactors(report.FactorsOf(p.User).Stored()),
 		dir.WriteEnvironment(host, environ.Snapshot(ctx)),
 	)
-}
-
-// read fills the result from the directory, the only interface between
-// measuring and reporting, and writes the derived files.
-func (r *StudyResult) read(user study.UserConfig) error {
-	summary, trials, failed, err := Report(r.Dir, user)
-	r.Summary, r.Trials, r.Failed = summary, trials, failed
-	return err
-}
-
-// Report reads a result directory, derives its summary again and renews the
-// derived files. The error may be about those alone, as in an archive that
-// cannot be written: then the summary is whole, and its Dir is set.
-func Report(dir string, user study.UserConfig) (report.Summary, []result.Trial, []result.Trial, error) {
-	if _, err := result.OpenDir(dir); err != nil {
-		return report.Summary{}, nil, nil, err
-	}
-	trials, failed, problems := result.ReadTrials(dir)
-	summary := report.Summarize(trials, failed, report.Options{Dir: filepath.Clean(dir), User: user})
-	for _, problem := range append(problems, missingTrials(dir, trials, failed)...) {
-		summary.AddProblem(problem)
-	}
-	return summary, trials, failed, report.WriteDerived(dir, summary)
 }

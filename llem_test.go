@@ -260,7 +260,8 @@ func TestMissingTrialsAreToldOf(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(r.Dir, r.Trials[1].Dir)); err != nil {
 		t.Fatal(err)
 	}
-	summary, _, _, err := llem.Report(r.Dir, study.UserConfig{})
+	again, err := llem.Report(r.Dir, study.UserConfig{}, llem.FactorsDefault)
+	summary := again.Summary
 	if want := "sim: 1 of 2 planned trials are missing (block 2): they were not run, or are lost"; err != nil || len(summary.Problems) != 1 || summary.Problems[0] != want {
 		t.Errorf("problems %q, %v", summary.Problems, err)
 	}

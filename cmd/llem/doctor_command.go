@@ -52,6 +52,12 @@ func (c *configDoctor) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	switch {
+	case path == "":
+		path = "none: neither XDG_CONFIG_HOME nor HOME is set"
+	case a.unreadable != nil:
+		path += ": cannot be used: " + a.unreadable.Error()
+	}
 	r, err := c.open(a)
 	if err != nil {
 		return err

@@ -8,19 +8,30 @@ import (
 
 // reportCommand is `llem report DIR`.
 type reportCommand struct {
-	Dir    string `arg:"" help:"Result directory."`
-	Format string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
+	Dir     string `arg:"" help:"Result directory."`
+	Format  string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
+	Factors string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user," default:"" placeholder:"NAME"`
 }
 
 // Run derives everything again from the directory alone. Summary files that
-// cannot be renewed, as in a read-only archive, are worth a warning.
+// cannot be renewed, as in a read-only archive, are worth a warning; so are
+// settings that cannot be read, since the run's factors are in the directory.
 func (c *reportCommand) Run(a *app) error {
-	summary, _, _, err := llem.Report(c.Dir, a.user)
-	if summary.Dir == "" {
+	if a.unreadable != nil {
+		if c.Factors == string(llem.FactorsUser) {
+			return usageError{a.unreadable}
+		}
+		fmt.Fprintf(a.stderr, "warning: the settings file cannot be used, and only factors stored by the run are: %v\n", a.unreadable)
+	}
+	r, err := llem.Report(c.Dir, a.user, llem.FactorsFrom(c.Factors))
+	if r.Summary.Dir == "" {
 		return usageError{err}
+	}
+	if r.Note != "" {
+		fmt.Fprintf(a.stderr, "note: %s\n", r.Note)
 	}
 	if err != nil {
 		fmt.Fprintf(a.stderr, "warning: %v\n", err)
 	}
-	return printSummary(a.stdout, summary, c.Format)
+	return printSummary(a.stdout, r.Summary, c.Format)
 }

@@ -19,7 +19,10 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	user   study.UserConfig
-	warned []sdk.Warning
+	// unreadable says why the settings could not be read; only commands that
+	// do without them are run then.
+	unreadable error
+	warned     []sdk.Warning
 }
 
 // commandLine is the grammar of the command line.
@@ -64,9 +67,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		a.user, err = study.LoadUser(path)
 	}
 	if err != nil {
-		return exitCode(ctx, stderr, usageError{err})
+		if !slices.Contains(withoutSettings(), parsed.Command()) {
+			return exitCode(ctx, stderr, usageError{err})
+		}
+		a.user, a.unreadable = study.UserConfig{}, err
 	}
 	return exitCode(ctx, stderr, parsed.Run(a))
+}
+
+// withoutSettings lists the commands that can do without the user's settings.
+func withoutSettings() []string {
+	return []string{"report <dir>", "completion <shell>", "config doctor", "config example", "config schema"}
 }
 
 // loadStudy reads a study file; whatever is wrong with it, and with its

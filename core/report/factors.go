@@ -18,7 +18,8 @@ type Factors struct {
 	SensorCalibration map[string]float64 `json:"sensor_calibration,omitempty"`
 }
 
-func factorsOf(u study.UserConfig) *Factors {
+// FactorsOf takes the factors from the user's settings; nil if there are none.
+func FactorsOf(u study.UserConfig) *Factors {
 	f := Factors{
 		GridGPerKWh: set(u.GridIntensityGPerKWh), TariffPerKWh: set(u.TariffPerKWh),
 		PUE: set(u.PUE), SensorCalibration: u.SensorCalibration,

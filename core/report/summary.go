@@ -23,6 +23,8 @@ type Options struct {
 	Dir string
 	// User holds the factors for CO2 and cost; zero means not configured.
 	User study.UserConfig
+	// Factors replace those of User, if set.
+	Factors *Factors
 }
 
 // Summary is what a result directory says, as data.
@@ -150,7 +152,7 @@ func (s *Summary) AddProblem(err error) { s.Problems = append(s.Problems, err.Er
 // are counted and left out.
 func Summarize(trials, failed []result.Trial, o Options) Summary {
 	s := Summary{
-		SchemaVersion: SchemaVersion, Dir: o.Dir, Confidence: stats.Confidence, Factors: factorsOf(o.User),
+		SchemaVersion: SchemaVersion, Dir: o.Dir, Confidence: stats.Confidence, Factors: cmp.Or(o.Factors, FactorsOf(o.User)),
 		Cells: []Cell{}, Groups: []Group{}, Failed: []Failed{}, Excluded: []Excluded{}, Warnings: []Warning{}, Problems: []string{},
 	}
 	var warnings warningList

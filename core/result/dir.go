@@ -24,6 +24,7 @@ const (
 	workDir        = "work"
 	studyFile      = "study.toml"
 	lockFile       = "llem.lock"
+	factorsFile    = "factors.json"
 )
 
 // ErrExists: what was to be published or planned is there already. Nothing
@@ -94,6 +95,15 @@ func (d *Dir) WriteStudy(text []byte) error { return d.write(studyFile, text) }
 
 // WriteLock keeps the lock of the plugins in use.
 func (d *Dir) WriteLock(text []byte) error { return d.write(lockFile, text) }
+
+// WriteFactors keeps the factors that were configured at the time of the run.
+func (d *Dir) WriteFactors(factors any) error {
+	text, err := marshal(factors)
+	if err != nil {
+		return fmt.Errorf("encode the factors: %w", err)
+	}
+	return d.write(factorsFile, text)
+}
 
 // WritePlan writes plan-<round>.json before the round's blocks start. A plan
 // that was written is never changed: another one for the same round is

@@ -97,6 +97,7 @@ func TestSummaryAndPlanFields(t *testing.T) {
 	for heading, root := range map[string]reflect.Type{
 		"summary.json and summary.csv": reflect.TypeFor[report.Summary](),
 		"plan-1.json":                  reflect.TypeFor[plan.Plan](),
+		"factors.json":                 reflect.TypeFor[report.Factors](),
 	} {
 		words := quoted(section(t, page, heading))
 		for at := range reachable(root) {

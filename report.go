@@ -1,0 +1,79 @@
+package llem
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/llenergymeasure/llem/core/report"
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/study"
+)
+
+// Reported is what a result directory says.
+type Reported struct {
+	Summary report.Summary
+	Trials  []result.Trial
+	Failed  []result.Trial
+	// Note says in one line which factors were used where the run and the
+	// settings have different ones; else "".
+	Note string
+}
+
+// FactorsFrom says which factors for CO2, cost and calibration a report uses.
+type FactorsFrom string
+
+// The choices of factors.
+const (
+	// FactorsDefault are those of the run or, if it had none, of the settings.
+	FactorsDefault FactorsFrom = ""
+	FactorsStored  FactorsFrom = "stored" // of the run, also if it had none
+	FactorsUser    FactorsFrom = "user"   // of the settings
+)
+
+// read fills the result from the directory, the only interface between
+// measuring and reporting, and writes the derived files.
+func (r *StudyResult) read(user study.UserConfig) error {
+	all, err := Report(r.Dir, user, FactorsUser) // which are those of the run
+	r.Summary, r.Trials, r.Failed = all.Summary, all.Trials, all.Failed
+	return err
+}
+
+// Report reads a result directory, derives its summary again and renews the
+// derived files. The error may be about those alone, as in an archive that
+// cannot be written: then the summary is whole, and its Dir is set.
+func Report(dir string, user study.UserConfig, from FactorsFrom) (Reported, error) {
+	if _, err := result.OpenDir(dir); err != nil {
+		return Reported{}, err
+	}
+	var r Reported
+	var problems []error
+	r.Trials, r.Failed, problems = result.ReadTrials(dir)
+	stored, err := report.ReadFactors(dir)
+	if err != nil && from != FactorsUser {
+		problems = append(problems, err)
+	}
+	o := report.Options{Dir: filepath.Clean(dir)}
+	o.Factors, r.Note = chooseFactors(stored, report.FactorsOf(user), from)
+	r.Summary = report.Summarize(r.Trials, r.Failed, o)
+	for _, problem := range append(problems, missingTrials(dir, r.Trials, r.Failed)...) {
+		r.Summary.AddProblem(problem)
+	}
+	return r, report.WriteDerived(dir, r.Summary)
+}
+
+// chooseFactors says which factors count, and what is to be said of it.
+func chooseFactors(stored, user *report.Factors, from FactorsFrom) (chosen *report.Factors, note string) {
+	switch {
+	case from == FactorsStored:
+		return stored, ""
+	case from == FactorsUser && (stored == nil || stored.Equal(user)):
+		return user, ""
+	case from == FactorsUser:
+		return user, fmt.Sprintf("factors of the settings file (%s) replace those of the run (%s)", user.Text(), stored.Text())
+	case stored == nil && user != nil:
+		return user, fmt.Sprintf("the run had no factors; those of the settings file are used (%s)", user.Text())
+	case stored != nil && user != nil && !stored.Equal(user):
+		return stored, fmt.Sprintf("the factors of the run are used (%s), not those of the settings file (%s); --factors=user uses these", stored.Text(), user.Text())
+	}
+	return stored, ""
+}
