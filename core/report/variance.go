@@ -53,7 +53,8 @@ func variances(cells []Cell) []Variance {
 	var order []family
 	members := map[family][]int{}
 	for i, c := range cells {
-		if _, ok := c.Estimate(MetricEnergyPerToken); !ok || c.Grouped {
+		// Where all values are equal there is no spread to explain.
+		if e, ok := c.Estimate(MetricEnergyPerToken); !ok || c.Grouped || e.Has(stats.CodeDegenerate) {
 			continue
 		}
 		f := family{c.WorkHash, c.Model, shapeOfBoundary(c.loads[0])}
