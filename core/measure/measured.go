@@ -24,7 +24,11 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 	t.gaps(&spec)
 	// The last word before the window: whoever draws progress is done with it
 	// long before conditioning is over.
-	t.progress(PhaseMeasure, 0, fmt.Sprintf("conditioning and %d x %v s", t.windows, t.cell.Protocol.WindowS))
+	detail := fmt.Sprintf("%d x %v s", t.windows, t.cell.Protocol.WindowS)
+	if !t.cold() {
+		detail = "conditioning and " + detail
+	}
+	t.progress(PhaseMeasure, 0, detail)
 	decide := func(v runView) sdk.StopKind {
 		switch {
 		case settledNs == 0 && t.cold():

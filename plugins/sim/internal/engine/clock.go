@@ -44,7 +44,11 @@ func (e *Engine) step(ctx context.Context, run *sdk.Run, startNs int64, l load) 
 	}
 	cost := e.timing.costNs(e.counts.nextStep(), l.sequences(), l.promptTokens+l.promptPadding)
 	if e.bus != nil {
-		booked, err := e.bus.Book(startNs, cost, e.busyW)
+		watts := e.busyW
+		if l.prefilling > 0 {
+			watts += e.prefillW
+		}
+		booked, err := e.bus.Book(startNs, cost, watts)
 		if err != nil {
 			return startNs, false, err
 		}

@@ -17,6 +17,7 @@ type Engine struct {
 	timing    timing
 	batchSize int
 	busyW     float64
+	prefillW  float64     // besides, of a step with prompts
 	bus       *bus.Writer // nil: no source sees the load
 	fault     *fault.Fault
 	faultRun  int64
@@ -31,7 +32,7 @@ func (e *Engine) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Pr
 	resolved := defaults.Fill(parameters(), req.Cell.Parameters)
 	e.timing = newTiming(resolved)
 	e.batchSize = int(resolved.Int("batch_size", 1))
-	e.busyW = resolved.Float("busy_w", 0)
+	e.busyW, e.prefillW = resolved.Float("busy_w", 0), resolved.Float("prefill_w", 0)
 	e.fault, e.faultRun = fault.New(resolved), resolved.Int("fault_run", 1)
 	if path := resolved.String("bus", ""); path != "" {
 		var err error
