@@ -36,10 +36,12 @@ func TestPhasesOfStaticBatches(t *testing.T) {
 
 func TestPhasesAbsentSayWhy(t *testing.T) {
 	for want, change := range map[string]func(*study.Cell){
-		"does not stamp":  func(c *study.Cell) {},
-		"mix both phases": func(c *study.Cell) { c.Load = study.LoadSpec{Mode: "closed", Concurrency: 4} },
-		"is all prefill":  func(c *study.Cell) { c.Workload.OutputTokens = 1 },
-		"decode lasts":    func(c *study.Cell) { c.Workload.OutputTokens, c.Parameters["fault"] = 20, "prefill" },
+		"does not stamp": func(c *study.Cell) {},
+		"mix both phases": func(c *study.Cell) {
+			c.Load, c.Protocol.Warmup = study.LoadSpec{Mode: "closed", Concurrency: 4}, "full"
+		},
+		"is all prefill": func(c *study.Cell) { c.Workload.OutputTokens = 1 },
+		"decode lasts":   func(c *study.Cell) { c.Workload.OutputTokens, c.Parameters["fault"] = 20, "prefill" },
 	} {
 		t.Run(want, func(t *testing.T) {
 			w := newRig(t, "").each(change).one().Windows[0]
