@@ -3,7 +3,9 @@ package measure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/environ"
@@ -24,6 +26,13 @@ func (t *trial) gates(cuts []cut, traces map[string]*energy.Trace) {
 	}
 	verdict.Findings = nil // they are warnings now
 	t.record.Gates = &verdict
+	if n := len(verdict.Unknown); n > 0 {
+		var list []string
+		for _, code := range slices.Sorted(maps.Keys(verdict.Unknown)) {
+			list = append(list, code+" ("+verdict.Unknown[code]+")")
+		}
+		t.warn("gates_unknown", energy.SeverityInfo, fmt.Sprintf("%d gates could not be judged: %s", n, strings.Join(list, "; ")))
+	}
 	isFatal := func(w energy.Warning) bool { return w.Severity == energy.SeverityFatal }
 	t.record.Ranked = !slices.ContainsFunc(t.record.Warnings, isFatal)
 	for _, w := range t.record.Windows {

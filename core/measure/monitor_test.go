@@ -203,10 +203,25 @@ func TestAGPUThatNobodyDescribes(t *testing.T) {
 					t.Errorf("%s is not unknown: %+v", code, got.Gates)
 				}
 			}
+			wantCode(t, got, "gates_unknown/info")
 			if name == "no monitor" {
 				wantCode(t, got, "ring_late/warning")
 			}
 		})
+	}
+}
+
+// A trial that fails keeps what was seen of its devices.
+func TestAFailedTrialKeepsItsDevices(t *testing.T) {
+	r, _ := gpuRig(t, 1)
+	r.options.waits.watermark = 300 * time.Millisecond
+	r.meter.change = func(b *sdk.SampleBatch) bool { b.CompleteUntilNs = 0; return true }
+	_, _, failed, err := r.run(t.Context())
+	if err != nil || len(failed) != 1 || failed[0].Failure.Code != codeNoEnergy {
+		t.Fatalf("%+v, %v", failed, err)
+	}
+	if d := failed[0].Devices; len(d) != 1 || d[0].Before == nil || d[0].After == nil || len(d[0].Readings.Rows()) == 0 {
+		t.Errorf("devices %+v", d)
 	}
 }
 

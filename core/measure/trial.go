@@ -44,6 +44,9 @@ func (t *trial) run(ctx context.Context) (err error) {
 	defer func() { t.release(ctx, err) }()
 	defer func() {
 		t.record.Warnings = append(t.record.Warnings, append(t.recorder.notes(), t.recorder.doubts()...)...)
+		if err != nil { // what the devices were like may say why
+			t.record.Devices = t.watch.devices(t.gpus)
+		}
 	}()
 	if err := t.load(ctx); err != nil {
 		return err
