@@ -1,19 +1,11 @@
 #!/usr/bin/env bash
-# Tests that need Python: what llem writes is read by other tools. The virtual
-# environment is made here and cached outside the clone.
+# Tests that need Python: engines that are written in it, and what llem writes,
+# read by other tools. Virtual environments are made here and cached outside the
+# clone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cache=${LLEM_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/llem-tests}
-requirements=tests/engines/requirements.txt
-environment=$cache/python-$(sha256sum "$requirements" | cut -c1-12)
-
-if [ ! -x "$environment/bin/python" ] || ! "$environment/bin/python" -c 'import pyarrow, pytest' 2>/dev/null; then
-  echo "making $environment"
-  rm -rf "$environment"
-  mkdir -p "$cache"
-  python3 -m venv "$environment"
-  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
-fi
+environment=$(tests/engines/environment.sh python tests/engines/requirements.txt pyarrow,pytest)
+torch=$(tests/engines/environment.sh torch tests/engines/torch-requirements.txt transformers.models.llama.modeling_llama,transformers.generation --no-deps)
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -23,3 +15,9 @@ for study in small simulated; do
   build/llem run --quiet --plugin-dir build/plugins --out "$results/$study" "$results/$study.toml" >/dev/null
 done
 LLEM_RESULTS=$results "$environment/bin/python" -m pytest -q tests/engines
+
+# The pytorch backend with real torch and transformers, on the CPU.
+"$torch/bin/python" tests/engines/tiny_model.py "$results/model"
+go vet -tags engines ./plugins/pytorch/...
+LLEM_TEST_PYTHON=$torch/bin/python LLEM_TEST_MODEL=$results/model LLEM_TEST_BUILD=$PWD/build \
+  go test -count=1 -timeout 40m -tags engines ./plugins/pytorch/...

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/llenergymeasure/llem/plugins/pytorch/internal/worker"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// backend serves one load. Its worker is nil before Load and after Unload.
+type backend struct{ worker *worker.Process }
+
+// unloadLimit is within which time a worker ends before it is killed.
+const unloadLimit = 5 * time.Second
+
+// Unload implements sdk.Backend. The device is freed with the worker.
+func (b *backend) Unload(ctx context.Context) error {
+	if b.worker == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, unloadLimit)
+	defer cancel()
+	w := b.worker
+	b.worker = nil
+	return w.Stop(ctx)
+}
+
+// Tokenize implements sdk.Tokenizer.
+func (b *backend) Tokenize(ctx context.Context, texts []string) ([][]uint32, error) {
+	var answer struct {
+		IDs [][]uint32 `json:"ids"`
+	}
+	_, err := b.worker.Call(ctx, "tokenize", map[string]any{"texts": texts}, nil, maxCancelMs*time.Millisecond, &answer, nil)
+	return answer.IDs, err
+}
+
+// Counters implements sdk.Counting.
+func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
+	var answer struct {
+		MonoNs int64 `json:"mono_ns"`
+		Counts struct {
+			EngineSteps     *int64 `json:"engine_steps"`
+			PromptTokens    *int64 `json:"prompt_tokens"`
+			OutputTokens    *int64 `json:"output_tokens"`
+			PaddingTokens   *int64 `json:"padding_tokens"`
+			ScheduledTokens *int64 `json:"scheduled_tokens"`
+			SpecAccepted    *int64 `json:"spec_accepted"`
+			Recompiles      *int64 `json:"recompiles"`
+		} `json:"counts"`
+		Named []struct {
+			Name, Unit string
+			Value      float64
+		} `json:"named"`
+	}
+	if _, err := b.worker.Call(ctx, "counters", nil, nil, maxCancelMs*time.Millisecond, &answer, nil); err != nil {
+		return sdk.Counters{}, err
+	}
+	c := answer.Counts
+	counters := sdk.Counters{
+		MonoNs: answer.MonoNs, EngineSteps: c.EngineSteps, PromptTokens: c.PromptTokens, OutputTokens: c.OutputTokens,
+		PaddingTokens: c.PaddingTokens, ScheduledTokens: c.ScheduledTokens, SpecAccepted: c.SpecAccepted, Recompiles: c.Recompiles,
+		// transformers has neither a prefix cache nor a scheduler here.
+		CachedPromptTokens: new(int64), Preemptions: new(int64),
+	}
+	for _, n := range answer.Named {
+		counters.Named = append(counters.Named, sdk.NamedMetric{Name: n.Name, Unit: n.Unit, Direction: "lower", Value: n.Value})
+	}
+	return counters, nil
+}

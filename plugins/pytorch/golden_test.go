@@ -1,0 +1,112 @@
+//go:build engines
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// prompts of different lengths, so that batches are padded.
+func prompts(n int) [][]uint32 {
+	all := make([][]uint32, n)
+	for i := range all {
+		for j := range 5 + 7*i {
+			all[i] = append(all[i], uint32((37*i+53*j+11*i*j)%1900+100))
+		}
+	}
+	return all
+}
+
+// plain runs the script without llem.
+func plain(t *testing.T, dtype, cache string, beams int, prompts [][]uint32, tokens uint32) [][]uint32 {
+	t.Helper()
+	input, err := json.Marshal(map[string]any{
+		"model": fromEnvironment(t, "LLEM_TEST_MODEL"), "dtype": dtype, "cache": cache, "prompts": prompts, "tokens": tokens, "beams": beams,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(fromEnvironment(t, "LLEM_TEST_PYTHON"), "testdata/plain_generate.py")
+	command.Env = append(os.Environ(), "OMP_NUM_THREADS=1")
+	command.Stdin = bytes.NewReader(input)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("the plain script: %v\n%s", err, stderr.String())
+	}
+	var ids [][]uint32
+	if err := json.Unmarshal(output, &ids); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// The worker's greedy tokens are those of model.generate, token for token.
+func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
+	const tokens = 24
+	for _, c := range []struct {
+		dtype, cache string
+		batch, beams int
+	}{
+		{"float32", "", 1, 1},
+		{"float32", "", 4, 1},
+		{"float32", "static", 4, 1},
+		{"bfloat16", "", 4, 1},
+		{"bfloat16", "static", 1, 1},
+		{"float32", "", 2, 3},
+	} {
+		t.Run(fmt.Sprintf("%s %s cache, batch %d, %d beams", c.dtype, c.cache, c.batch, c.beams), func(t *testing.T) {
+			parameters := sdk.Table{"dtype": c.dtype, "batch_size": int64(c.batch), "num_beams": int64(c.beams)}
+			if c.cache != "" {
+				parameters["cache_implementation"] = c.cache
+			}
+			b, report := loadEngine(t, engineCell(t, parameters))
+			want := map[string]any{"dtype": c.dtype, "cache_implementation": "dynamic", "attn_implementation": "sdpa", "num_threads": int64(1)}
+			if c.cache != "" {
+				want["cache_implementation"] = c.cache
+			}
+			for key, value := range want {
+				if report.Resolved[key] != value {
+					t.Errorf("%s is %v, read back; want %v", key, report.Resolved[key], value)
+				}
+			}
+			if len(report.Warnings) > 0 {
+				t.Errorf("warnings %+v", report.Warnings)
+			}
+			requests := prompts(c.batch)
+			got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: uint32(c.batch), Record: sdk.RecordRequest}, workOf(tokens, requests...))
+			for i, ids := range plain(t, c.dtype, c.cache, c.beams, requests, tokens) {
+				if done := got.completions[uint32(i)]; done.OutputTokens != tokens || *done.OutputHash != sdk.OutputHash(ids) {
+					t.Errorf("request %d: %+v; the plain script has %v", i, done, ids)
+				}
+			}
+		})
+	}
+}
+
+// Every engine gives these ids for the tiny model: transformers, vLLM, SGLang
+// and llama.cpp were seen to.
+func TestTokensOfAllEngines(t *testing.T) {
+	b, report := loadEngine(t, engineCell(t, sdk.Table{"dtype": "float32"}))
+	work := workOf(6, []uint32{45, 74, 81, 81, 84})
+	got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 1, Record: sdk.RecordRequest}, work)
+	if want := sdk.OutputHash([]uint32{1419, 1742, 726, 726, 726, 726}); *got.completions[0].OutputHash != want {
+		t.Errorf("other ids: %+v", got.completions[0])
+	}
+	m := report.Model
+	if m.RandomWeights || *m.Parameters != 5_475_584 || *m.Vocab != 2048 || *m.KVHeads != 4 || m.WeightType != "float32" || len(m.ArtifactDigest) != 71 {
+		t.Errorf("identity %+v", m)
+	}
+	ids, err := b.Tokenize(t.Context(), []string{"Hello", ""})
+	if err != nil || len(ids) != 2 || fmt.Sprint(ids[0]) != "[45 74 81 81 84]" || len(ids[1]) != 0 {
+		t.Errorf("tokens %v, error %v", ids, err)
+	}
+}

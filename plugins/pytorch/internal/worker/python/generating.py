@@ -1,0 +1,291 @@
+"""The hot path: static batches through model.generate, stamped at the edges.
+
+A pass is stamped after a device synchronisation on both sides. In between, the
+device is watched by one stopping criterion, which transformers calls once a
+step; on a GPU it records an event, which the device stamps by itself, so nothing
+waits for anything.
+"""
+
+import array
+import resource
+import time
+
+import compat
+import loading
+
+
+class Watch:
+    """A stopping criterion that never stops, except for an abort. Its cost is
+    one call of a Python function and one addition on the device a step."""
+
+    def __init__(self, torch, device, line, every_step):
+        self.torch, self.line, self.every_step = torch, line, every_step
+        self.cuda = device.type == "cuda"
+        self.device = device
+        self.steps = 0
+        self.marks = []  # events on a GPU, nanoseconds on a CPU
+        self.answers = {}  # tensors by the number of rows
+        self.begin_ns = 0
+        self.begin = None
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def start(self):
+        if self.cuda:
+            self.begin = self._event()
+            self.begin.synchronize()
+        self.begin_ns = time.monotonic_ns()
+
+    def _event(self):
+        event = self.torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def __call__(self, input_ids, scores, **kwargs):
+        self.steps += 1
+        if self.every_step or not self.marks:
+            self.marks.append(self._event() if self.cuda else time.monotonic_ns())
+        rows = input_ids.shape[0]
+        if self.line is not None and self.line.aborted:
+            return self.torch.ones(rows, dtype=self.torch.bool, device=input_ids.device)
+        answer = self.answers.get(rows)
+        if answer is None:
+            answer = self.answers[rows] = self.torch.zeros(rows, dtype=self.torch.bool, device=input_ids.device)
+        return answer
+
+    def stamps(self, end_ns):
+        """The marks in nanoseconds, after a synchronisation."""
+        if not self.cuda:
+            return self.marks
+        stamps = [self.begin_ns + int(self.begin.elapsed_time(mark) * 1e6) for mark in self.marks]
+        return [min(max(s, self.begin_ns), end_ns) for s in stamps]
+
+
+class Engine:
+    def __init__(self, torch, transformers, model, assistant, device, parameters, warnings):
+        self.torch, self.transformers = torch, transformers
+        self.model, self.assistant, self.device = model, assistant, device
+        self.p, self.warnings = parameters, warnings
+        self.batch_size = parameters.get("batch_size", 1)
+        self.padding_side = parameters.get("padding_side", "left")
+        self.input_device = model.get_input_embeddings().weight.device
+        own = model.generation_config
+        self.eos = own.eos_token_id if own.eos_token_id is not None else model.config.get_text_config().eos_token_id
+        # What the model's authors suggest for sampling is not what the study
+        # asked for: only the workload decides.
+        model.generation_config = transformers.GenerationConfig(bos_token_id=own.bos_token_id)
+        self.extra = loading.extra(parameters, "generate")
+        self.options = self.cache_options()
+        self.cache_classes = []
+        self.counts = {"engine_steps": 0, "prompt_tokens": 0, "output_tokens": 0, "padding_tokens": 0, "scheduled_tokens": 0, "spec_accepted": 0}
+        self.fitted = 0  # the largest batch that went through
+        self.resident = self.allocated()
+
+    # --- settings of generate
+
+    def cache_options(self):
+        p, options = self.p, {"use_cache": self.p.get("use_cache", True)}
+        cache = p.get("cache_implementation")
+        if cache is not None:
+            options["cache_implementation"] = cache
+        if cache == "quantized" and "cache_config" not in self.extra:
+            backend = "quanto" if loading.has("optimum-quanto") else "hqq"
+            options["cache_config"] = {"backend": backend, "nbits": 4}
+        if "prompt_lookup_num_tokens" in p:
+            options["prompt_lookup_num_tokens"] = p["prompt_lookup_num_tokens"]
+        compile_wanted = p.get("compile")
+        if compile_wanted is False:
+            options["disable_compile"] = True
+        elif compile_wanted and cache == "static":
+            options["compile_config"] = compat.static_compile(p.get("compile_fullgraph", False), p.get("compile_dynamic"), p.get("compile_mode"))
+        elif compile_wanted:
+            self.model.forward = self.torch.compile(
+                self.model.forward, mode=p.get("compile_mode"), fullgraph=p.get("compile_fullgraph", False), dynamic=p.get("compile_dynamic"),
+            )  # fmt: skip
+        return options
+
+    def may_compile(self):
+        wanted = self.p.get("compile")
+        return bool(wanted) or (wanted is None and self.device.type == "cuda" and self.p.get("cache_implementation") == "static")
+
+    def config(self, max_tokens, sampling, exact):
+        options = dict(self.options, **self.extra)
+        options["max_new_tokens"] = max_tokens
+        options["num_beams"] = self.p.get("num_beams", 1)
+        if not exact and self.eos is not None:
+            options["eos_token_id"] = self.eos
+            options["pad_token_id"] = self.eos[0] if isinstance(self.eos, list) else self.eos
+        if sampling["temperature"] > 0:
+            options.update(do_sample=True, temperature=sampling["temperature"], top_k=sampling["top_k"], top_p=sampling["top_p"] or 1.0)
+        else:
+            options["do_sample"] = False
+        return self.transformers.GenerationConfig(**options)
+
+    # --- a pass
+
+    def synchronize(self):
+        if self.device.type == "cuda":
+            for index in range(self.torch.cuda.device_count()):
+                self.torch.cuda.synchronize(index)
+
+    def run_pass(self, line, call, data):
+        torch = self.torch
+        ids, lengths, most = torch.frombuffer(data, dtype=torch.int32), call["prompt_lengths"], call["max_tokens"]
+        starts, at = [], 0
+        for length in lengths:
+            starts.append(at)
+            at += length
+        order = list(range(len(lengths)))
+        if self.p.get("batching") == "length_sorted":
+            order.sort(key=lambda i: lengths[i])
+        uneven = any(n != most[0] for n in most)
+        every_step = call["every_step"] or uneven or not call["exact"]
+        outputs, rows, batches, padding = [b""] * len(lengths), [None] * len(lengths), [], 0
+        self.synchronize()
+        begin_ns = time.monotonic_ns()
+        for at in range(0, len(order), self.batch_size):
+            if line.aborted:
+                break
+            members = order[at : at + self.batch_size]
+            prompts = [ids[starts[i] : starts[i] + lengths[i]] for i in members]
+            watch = Watch(torch, self.device, line, every_step)
+            new, end_ns = self.generate(watch, prompts, [most[i] for i in members], call["sampling"], call["exact"], call["first"] + at)
+            stamps = watch.stamps(end_ns)
+            computed = new.shape[1]
+            kept = 0
+            for row, i in enumerate(members):
+                count, reason = self.length_of(new[row], most[i], call["exact"], line.aborted)
+                outputs[i] = new[row, :count].to(torch.int32).contiguous().numpy().tobytes()
+                rows[i] = [len(batches), count, reason]
+                kept += count
+            widest = max(lengths[i] for i in members)
+            prompt_tokens = sum(lengths[i] for i in members)
+            padding += widest * len(members) - prompt_tokens + computed * len(members) - kept
+            self.count(prompt_tokens, kept, widest * len(members), computed, watch.steps, len(members))
+            batches.append({
+                "begin_ns": watch.begin_ns, "first_ns": stamps[0] if stamps else end_ns, "end_ns": end_ns, "stamps": stamps if every_step else [],
+                "steps": watch.steps, "prompt_positions": widest * len(members), "rows": len(members),
+            })  # fmt: skip
+            if not line.aborted:
+                self.fitted = max(self.fitted, len(members))
+        self.synchronize()
+        end_ns = time.monotonic_ns()
+        self.counts["padding_tokens"] += padding
+        header = {"begin_ns": begin_ns, "end_ns": end_ns, "rows": rows, "batches": batches, "padding_tokens": padding, "aborted": line.aborted}
+        return header, b"".join(outputs)
+
+    def generate(self, watch, prompts, most, sampling, exact, seed_step):
+        """One batch; returns the new ids on the host and the stamp after them."""
+        torch = self.torch
+        width = max(len(p) for p in prompts)
+        batch = torch.zeros((len(prompts), width), dtype=torch.int64)
+        mask = torch.zeros((len(prompts), width), dtype=torch.int64)
+        for row, prompt in enumerate(prompts):
+            place = slice(width - len(prompt), width) if self.padding_side == "left" else slice(0, len(prompt))
+            batch[row, place] = prompt
+            mask[row, place] = 1
+        if sampling["temperature"] > 0:
+            torch.manual_seed(sampling["seed"] * 1_000_003 + seed_step)
+        config = self.config(max(most), sampling, exact)
+        watch.start()
+        options = {"assistant_model": self.assistant} if self.assistant is not None else {}
+        out = self.model.generate(
+            batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
+            stopping_criteria=[watch], **options,
+        )  # fmt: skip
+        new = out[:, width:].cpu()
+        self.synchronize()
+        return new, time.monotonic_ns()
+
+    def length_of(self, ids, most, exact, aborted):
+        count = min(len(ids), most)
+        if not exact and self.eos is not None:
+            stops = self.torch.isin(ids[:count], self.torch.tensor(self.eos)).nonzero()
+            if len(stops):
+                return int(stops[0]) + 1, "stop"
+        return count, "length" if count == most or not aborted else "aborted"
+
+    def count(self, prompt_tokens, output_tokens, prompt_positions, computed, steps, rows):
+        c = self.counts
+        c["engine_steps"] += steps
+        c["prompt_tokens"] += prompt_tokens
+        c["output_tokens"] += output_tokens
+        c["scheduled_tokens"] += prompt_positions + max(0, computed - 1) * rows
+        if self.assistant is not None or "prompt_lookup_num_tokens" in self.p:
+            c["spec_accepted"] += max(0, computed - steps) * rows
+
+    # --- what is known besides
+
+    def trial(self, prompt, tokens):
+        """A small generate, for its errors and for the class of its cache. It is
+        not compiled: its shape is nobody's."""
+        config = self.config(tokens, {"temperature": 0.0}, True)
+        config.compile_config, config.disable_compile = None, True
+        config.return_dict_in_generate = True
+        batch = self.torch.ones((1, prompt), dtype=self.torch.int64, device=self.input_device)
+        options = {"assistant_model": self.assistant} if self.assistant is not None else {}
+        out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch), generation_config=config, **options)
+        cache = getattr(out, "past_key_values", None)
+        if cache is not None:
+            layers = sorted({type(layer).__name__ for layer in getattr(cache, "layers", [])})
+            self.cache_classes = [type(cache).__name__] + layers
+        self.synchronize()
+
+    def allocated(self):
+        if self.device.type != "cuda":
+            return None
+        return sum(self.torch.cuda.memory_allocated(i) for i in range(self.torch.cuda.device_count()))
+
+    def counters(self):
+        torch, named = self.torch, []
+        if self.device.type == "cuda":
+            devices = range(torch.cuda.device_count())
+            named.append({"name": "peak_memory_bytes", "unit": "B", "value": sum(torch.cuda.max_memory_allocated(i) for i in devices)})
+            named.append({"name": "reserved_memory_bytes", "unit": "B", "value": sum(torch.cuda.max_memory_reserved(i) for i in devices)})
+        else:
+            named.append({"name": "peak_memory_bytes", "unit": "B", "value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+        counts = dict(self.counts)
+        if self.assistant is None and "prompt_lookup_num_tokens" not in self.p:
+            del counts["spec_accepted"]
+        if self.may_compile():
+            counts["recompiles"] = compat.compiled_graphs()
+        return {"mono_ns": time.monotonic_ns(), "counts": counts, "named": named}
+
+    def memory_advice(self, call):
+        """Numbers and advice for an out-of-memory in this engine."""
+        numbers = {"batch_size": self.batch_size}
+        if self.device.type == "cuda":
+            self.torch.cuda.empty_cache()
+            free, total = self.torch.cuda.mem_get_info()
+            numbers.update(free_bytes=free, total_bytes=total, peak_bytes=self.torch.cuda.max_memory_allocated())
+        if self.fitted:
+            numbers["largest_batch_that_ran"] = self.fitted
+        fits = self.fitting_batch(call, numbers)
+        if fits:
+            numbers["largest_batch_estimate"] = fits
+            return numbers, f"a batch of {self.batch_size} did not fit; by the size of the KV cache at most {fits} should"
+        return numbers, f"a batch of {self.batch_size} did not fit; lower batch_size or the workload's lengths"
+
+    def fitting_batch(self, call, numbers):
+        """The largest power-of-two part of the batch whose memory, taken as
+        proportional to the batch, is free."""
+        if call["call"] != "pass" or "free_bytes" not in numbers or self.batch_size < 2:
+            return 0
+        # At the failure everything that was free had been given out.
+        return max(1, self.batch_size // 2)
+
+    def tokenize(self, texts):
+        if not hasattr(self, "tokenizer"):
+            from transformers import AutoTokenizer
+
+            call = self.model_call
+            if "config" in call:
+                raise loading.Problem("unsupported_feature", "a built-in random model has no tokeniser", "model.id", "use a synthetic workload, or a model with a tokeniser")
+            self.tokenizer = AutoTokenizer.from_pretrained(call["name"], **loading.source(call, self.p))
+        return [self.tokenizer(text)["input_ids"] for text in texts]
+
+    def report(self):
+        import reporting
+
+        return reporting.report(self)

@@ -1,0 +1,192 @@
+"""Brings a model to where it can answer, and reads back what it really is."""
+
+import importlib.metadata
+import os
+
+import compat
+import names
+from problems import Problem
+
+# A generate of this size is made at the end of a load: it finds what cannot
+# work before anything is measured, and shows which cache is in use.
+TRIAL_PROMPT, TRIAL_TOKENS = 4, 2
+
+
+def load(line, call):
+    line.stage("start", "begin", "importing torch and transformers")
+    torch, transformers = import_engine()
+    line.stage("start", "end")
+    p = call["parameters"]
+    device = choose_device(torch, p.get("device"))
+    warnings = []
+    set_switches(torch, p, device, warnings)
+    model_call = call["model"]
+    config = read_config(transformers, line, model_call, p)
+    dtype = choose_dtype(torch, p.get("dtype"), device, model_call["random"])
+    line.stage("weights", "begin", "random weights" if model_call["random"] else model_call["name"])
+    if model_call["random"]:
+        model = make_random(torch, p, config, dtype, device, model_call["seed"])
+    else:
+        model = read_weights(torch, transformers, p, model_call, dtype, device)
+    assistant = read_assistant(torch, transformers, p, model, device)
+    model.eval().requires_grad_(False)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    line.stage("weights", "end")
+
+    from generating import Engine
+
+    engine = Engine(torch, transformers, model, assistant, device, p, warnings)
+    engine.model_call = model_call
+    line.stage("start", "begin", "a first generate")
+    engine.trial(TRIAL_PROMPT, TRIAL_TOKENS)
+    line.stage("start", "end")
+    return engine
+
+
+def import_engine():
+    try:
+        import torch
+    except ImportError as e:
+        raise Problem("engine_missing", f"torch cannot be imported: {e}", "python", "pip install torch transformers") from e
+    try:
+        import transformers
+    except ImportError as e:
+        raise Problem("engine_missing", f"transformers cannot be imported: {e}", "python", "pip install transformers") from e
+    return torch, transformers
+
+
+def choose_device(torch, wanted):
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        built = torch.version.cuda
+        if built is None:
+            raise Problem("device_missing", f"torch {torch.__version__} is built without CUDA", "device", "install a CUDA build of torch, or set device = \"cpu\"")
+        raise Problem("device_missing", f"torch {torch.__version__} (CUDA {built}) finds no GPU", "device", "check `nvidia-smi` and the driver's version, or set device = \"cpu\"")
+    if wanted == "cuda" or (wanted is None and available):
+        return torch.device("cuda", 0)
+    return torch.device("cpu")
+
+
+def set_switches(torch, p, device, warnings):
+    """The process-wide settings, each read back by the report."""
+    if "num_threads" in p:
+        torch.set_num_threads(p["num_threads"])
+    if "interop_threads" in p:
+        torch.set_num_interop_threads(p["interop_threads"])
+    if "matmul_precision" in p:
+        torch.set_float32_matmul_precision(p["matmul_precision"])
+    if "allow_tf32" in p:
+        torch.backends.cuda.matmul.allow_tf32 = p["allow_tf32"]
+        torch.backends.cudnn.allow_tf32 = p["allow_tf32"]
+    if "cudnn_benchmark" in p:
+        torch.backends.cudnn.benchmark = p["cudnn_benchmark"]
+    if device.type == "cpu":
+        for key in ("allow_tf32", "cudnn_benchmark"):
+            if key in p:
+                warnings.append(dormant(key, f"{key} has no effect on the CPU"))
+
+
+def dormant(key, message):
+    return {"code": "dormant_parameter", "message": message, "key": key}
+
+
+def choose_dtype(torch, wanted, device, random):
+    if wanted is None:
+        return torch.bfloat16 if random else "auto"
+    return getattr(torch, wanted)
+
+
+def read_config(transformers, line, model_call, p):
+    if "config" in model_call:
+        fields = dict(model_call["config"])
+        return transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+    if model_call["random"]:
+        line.stage("download", "begin", "config of " + model_call["name"])
+        config = transformers.AutoConfig.from_pretrained(model_call["name"], **source(model_call, p))
+        line.stage("download", "end")
+        return config
+    return None
+
+
+def source(model_call, p):
+    options = {"trust_remote_code": p.get("trust_remote_code", False)}
+    if model_call.get("revision"):
+        options["revision"] = model_call["revision"]
+    if model_call["local"]:
+        options["local_files_only"] = True
+    return options
+
+
+def make_random(torch, p, config, dtype, device, seed):
+    torch.manual_seed(seed)
+    model = compat.random_model(config, dtype, device, p.get("attn_implementation"))
+    scheme = p.get("quantization")
+    if scheme is not None:
+        import quantizing
+
+        quantizing.in_place(torch, model, scheme, device)
+    return model
+
+
+def read_weights(torch, transformers, p, model_call, dtype, device):
+    options = source(model_call, p)
+    options["dtype"] = dtype
+    if "attn_implementation" in p:
+        options["attn_implementation"] = p["attn_implementation"]
+    options.update(extra(p, "from_pretrained"))
+    scheme = p.get("quantization")
+    if scheme is not None:
+        import quantizing
+
+        options["quantization_config"] = quantizing.config(torch, scheme)
+    placed = p.get("device_map")
+    if placed is None and (scheme is not None or has("accelerate")):
+        placed = {"": device}
+    if placed is not None:
+        options["device_map"] = placed
+    model = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
+    if placed is None:
+        model.to(device)
+    return model
+
+
+def read_assistant(torch, transformers, p, model, device):
+    name = p.get("assistant_model")
+    if name is None:
+        return None
+    assistant = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=model.dtype, trust_remote_code=p.get("trust_remote_code", False))
+    return assistant.to(device).eval().requires_grad_(False)
+
+
+def extra(p, where):
+    """The part of the free table that goes to one of the two functions."""
+    table = p.get("extra") or {}
+    if not table:
+        return {}
+    known = names.arguments()
+    for key in table:
+        if key not in known:
+            raise Problem("unsupported_parameter", f"neither generate nor from_pretrained has an argument {key!r}", "extra." + key)
+    return {key: value for key, value in table.items() if known[key] == where}
+
+
+def has(package):
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def packages(torch):
+    found = [{"name": "torch", "version": torch.__version__}]
+    for name in ("transformers", "safetensors", "tokenizers", "huggingface-hub", "accelerate", "bitsandbytes", "torchao", "flash-attn", "triton"):
+        if has(name):
+            found.append({"name": name, "version": importlib.metadata.version(name)})
+    if torch.version.cuda:
+        found.append({"name": "cuda", "version": torch.version.cuda})
+    if torch.cuda.is_available():
+        found.append({"name": "cudnn", "version": str(torch.backends.cudnn.version())})
+    found.append({"name": "python", "version": os.sys.version.split()[0]})
+    return found

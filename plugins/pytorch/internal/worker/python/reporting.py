@@ -1,0 +1,106 @@
+"""What was really loaded, read back from torch and transformers."""
+
+import collections
+import os
+
+import compat
+import loading
+
+
+def report(engine):
+    torch, model, p = engine.torch, engine.model, engine.p
+    resolved = {}
+    types = weight_types(model)
+    main = max(types, key=types.get) if types else "unknown"
+    floats = {t: n for t, n in types.items() if t in ("float32", "float16", "bfloat16")}
+    if floats:
+        resolved["dtype"] = str(model.dtype).removeprefix("torch.") if str(model.dtype).removeprefix("torch.") in floats else max(floats, key=floats.get)
+    resolved["device"] = engine.device.type
+    resolved["attn_implementation"] = compat.attention_in_use(model)
+    resolved["num_threads"] = torch.get_num_threads()
+    resolved["interop_threads"] = torch.get_num_interop_threads()
+    resolved["matmul_precision"] = torch.get_float32_matmul_precision()
+    resolved["allow_tf32"] = bool(torch.backends.cuda.matmul.allow_tf32)
+    resolved["cudnn_benchmark"] = bool(torch.backends.cudnn.benchmark)
+    resolved["cache_implementation"] = cache_name(engine)
+    resolved["use_cache"] = bool(engine.cache_classes) if engine.assistant is None else p.get("use_cache", True)
+    warnings = list(engine.warnings)
+    for key in ("dtype", "attn_implementation", "cache_implementation", "use_cache", "num_threads", "interop_threads", "matmul_precision"):
+        if key in p and key in resolved and resolved[key] is not None and resolved[key] != p[key]:
+            warnings.append(loading.dormant(key, f"{key} = {p[key]!r} was asked for, and {resolved[key]!r} is in use"))
+    if resolved["cache_implementation"] is None:
+        del resolved["cache_implementation"]
+    text = model.config.get_text_config()
+    return {
+        "packages": loading.packages(torch), "resolved": resolved, "warnings": warnings, "devices": devices(engine),
+        "details": details(engine, types),
+        "model": {
+            "revision": getattr(model.config, "_commit_hash", None) or "",
+            "architecture": type(model).__name__,
+            "parameters": sum(count for count in logical_sizes(model)),
+            "layers": getattr(text, "num_hidden_layers", None), "heads": getattr(text, "num_attention_heads", None),
+            "kv_heads": getattr(text, "num_key_value_heads", None) or getattr(text, "num_attention_heads", None),
+            "vocab": getattr(text, "vocab_size", None), "weight_type": main,
+            "context": getattr(text, "max_position_embeddings", None),
+        },
+    }  # fmt: skip
+
+
+def weight_types(model):
+    """Elements by the type in which they are stored."""
+    types = collections.Counter()
+    for parameter in model.parameters():
+        types[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    return types
+
+
+def logical_sizes(model):
+    """Elements of each parameter before packing: 4-bit weights are stored two to
+    a byte and know their shape."""
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        shape = getattr(state, "shape", None)
+        yield shape.numel() if shape is not None else parameter.numel()
+
+
+def cache_name(engine):
+    classes = engine.cache_classes
+    if not classes:
+        return None
+    whole = classes[0]
+    if "Quantized" in whole:
+        return "quantized"
+    offloaded = engine.options.get("cache_implementation", "") in ("offloaded", "offloaded_static")
+    static = any("Static" in name for name in classes)
+    return {(False, False): "dynamic", (True, False): "static", (False, True): "offloaded", (True, True): "offloaded_static"}[static, offloaded]
+
+
+def devices(engine):
+    torch = engine.torch
+    if engine.device.type != "cuda":
+        return [{"id": "cpu", "kind": "cpu", "rank": 0, "pid": os.getpid()}]
+    used = sorted({p.device.index or 0 for p in engine.model.parameters() if p.device.type == "cuda"} | {engine.device.index or 0})
+    return [{"id": compat.gpu_uuid(torch, i), "kind": "gpu", "rank": rank, "pid": os.getpid()} for rank, i in enumerate(used)]
+
+
+def details(engine, types):
+    """Facts that are no parameter: they are recorded as packages are."""
+    blocks = collections.Counter()
+    for parameter in engine.model.parameters():
+        blocks[str(parameter.device)] += parameter.numel()
+    facts = {
+        "attention class": attention_class(engine.model),
+        "cache class": "/".join(engine.cache_classes) or "none",
+        "weights by type": ", ".join(f"{t} {n}" for t, n in sorted(types.items())),
+        "weights by device": ", ".join(f"{d} {n}" for d, n in sorted(blocks.items())),
+    }
+    if engine.device.type == "cuda":
+        facts["device name"] = engine.torch.cuda.get_device_name(0)
+    return facts
+
+
+def attention_class(model):
+    for module in model.modules():
+        if type(module).__name__.endswith("Attention"):
+            return type(module).__name__
+    return "unknown"

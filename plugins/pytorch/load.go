@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/llenergymeasure/llem/plugins/pytorch/internal/worker"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// loadPatience is how long a cancelled load may go on: nothing in it can be
+// broken off, so the worker is killed almost at once.
+const loadPatience = 100 * time.Millisecond
+
+// Load implements sdk.Backend.
+func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) (sdk.LoadReport, error) {
+	s, found := settle(req.Cell)
+	s.look(&found)
+	if err := found.first(); err != nil {
+		return sdk.LoadReport{}, asModelMissing(err)
+	}
+	python, err := findPython(s.parameters.String("python", ""))
+	if err != nil {
+		return sdk.LoadReport{}, err
+	}
+	digest := s.startDigest(ctx)
+	b.worker, err = worker.Start(worker.Command{
+		Python: python, Dir: req.WorkDir, Env: workerEnv(req.DeviceIDs), Log: os.Stderr,
+	})
+	if err != nil {
+		return sdk.LoadReport{}, &sdk.Error{Code: sdk.EngineMissing, KeyPath: "python", Message: err.Error()}
+	}
+	var answer loaded
+	stages := newStages(progress)
+	_, err = b.worker.Call(ctx, "load", s.arguments(), nil, loadPatience, &answer, stages.tell)
+	stages.close()
+	if err != nil {
+		return sdk.LoadReport{}, s.explain(err)
+	}
+	sum, err := digest()
+	if err != nil {
+		return sdk.LoadReport{}, err
+	}
+	return s.report(answer, python, sum), nil
+}
+
+// asModelMissing gives the findings about the model's directory their code.
+func asModelMissing(err error) error {
+	var e *sdk.Error
+	if errors.As(err, &e) && e.KeyPath == "model.path" {
+		e.Code = sdk.ModelMissing
+	}
+	return err
+}
+
+// workerEnv shows the worker the devices that it may use, and keeps progress
+// bars out of the log.
+func workerEnv(deviceIDs []string) []string {
+	env := []string{"HF_HUB_DISABLE_PROGRESS_BARS=1", "TOKENIZERS_PARALLELISM=false"}
+	if len(deviceIDs) > 0 {
+		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(deviceIDs, ","))
+	}
+	return env
+}
+
+// arguments are those of the worker's load.
+func (s *settings) arguments() map[string]any {
+	model := map[string]any{
+		"random": s.random(), "seed": weightSeed, "name": s.name(), "revision": s.model.Revision, "local": s.model.Path != "",
+	}
+	if s.config != nil {
+		model["config"] = s.config
+	}
+	return map[string]any{"model": model, "parameters": s.parameters}
+}
+
+// explain adds what the worker cannot know to its errors.
+func (s *settings) explain(err error) error {
+	var e *sdk.Error
+	if errors.As(err, &e) && e.KeyPath == "model.path" && s.model.Path == "" {
+		e.KeyPath = "model.id"
+	}
+	return err
+}
+
+// stages passes on the stages of a load and ends those that an error leaves
+// open.
+type stages struct {
+	progress *sdk.Progress
+	open     []openStage
+}
+
+type openStage struct {
+	kind sdk.StageKind
+	end  func()
+}
+
+func newStages(progress *sdk.Progress) *stages { return &stages{progress: progress} }
+
+func (s *stages) tell(stage worker.Stage) {
+	switch stage.Moment {
+	case sdk.StageBegin:
+		s.open = append(s.open, openStage{stage.Kind, s.progress.Begin(stage.Kind, stage.Message)})
+	case sdk.StageEnd:
+		for i := len(s.open) - 1; i >= 0; i-- {
+			if s.open[i].kind == stage.Kind {
+				s.open[i].end()
+				s.open = append(s.open[:i], s.open[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+func (s *stages) close() {
+	for _, open := range s.open {
+		open.end()
+	}
+	s.open = nil
+}

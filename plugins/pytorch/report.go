@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// loaded is the worker's report of a load.
+type loaded struct {
+	Packages []sdk.Package `json:"packages"`
+	Resolved sdk.Table     `json:"resolved"`
+	Warnings []struct {
+		Code, Message, Key string
+	} `json:"warnings"`
+	Devices []struct {
+		ID, Kind string
+		Rank     uint32
+		PID      int64
+	} `json:"devices"`
+	Details map[string]string `json:"details"`
+	Model   struct {
+		Revision     string  `json:"revision"`
+		Architecture string  `json:"architecture"`
+		Parameters   int64   `json:"parameters"`
+		Layers       *uint32 `json:"layers"`
+		Heads        *uint32 `json:"heads"`
+		KVHeads      *uint32 `json:"kv_heads"`
+		Vocab        *uint32 `json:"vocab"`
+		WeightType   string  `json:"weight_type"`
+		Context      int64   `json:"context"`
+	} `json:"model"`
+}
+
+// report tells what was loaded: the parameters as the worker read them back,
+// and those that only this side or a switch of generate has, as they were given.
+func (s *settings) report(l loaded, python, digest string) sdk.LoadReport {
+	r := sdk.LoadReport{
+		Engine: "transformers", Packages: l.Packages, Resolved: sdk.Table{}, Edge: sdk.EdgeDeviceSync, MaxCancelMs: maxCancelMs,
+		Model: s.identity(l, digest),
+	}
+	for _, p := range parameters() {
+		if p.Default != nil {
+			r.Resolved[p.Key] = p.Default
+		}
+	}
+	maps.Copy(r.Resolved, s.parameters)
+	for key, value := range l.Resolved {
+		r.Resolved[key] = integer(value)
+	}
+	r.Resolved["python"] = python
+	for _, p := range l.Packages {
+		if p.Name == "transformers" {
+			r.EngineVersion = p.Version
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Details)) {
+		r.Packages = append(r.Packages, sdk.Package{Name: name, Version: l.Details[name]})
+	}
+	for _, d := range l.Devices {
+		r.Devices = append(r.Devices, sdk.DeviceUse{ID: d.ID, Kind: d.Kind, Rank: d.Rank, PID: d.PID})
+	}
+	for _, w := range l.Warnings {
+		r.Warnings = append(r.Warnings, sdk.Warning{Code: w.Code, Message: w.Message, KeyPath: w.Key})
+	}
+	if s.parameters.Bool("trust_remote_code", false) {
+		r.Warnings = append(r.Warnings, sdk.Warning{
+			Code: "remote_code", KeyPath: "trust_remote_code", Message: "Python code that came with the model was allowed to run",
+		})
+	}
+	return r
+}
+
+// integer gives numbers of JSON back their type: the worker reports no fractions.
+func integer(value any) any {
+	if f, ok := value.(float64); ok {
+		return int64(f)
+	}
+	return value
+}
+
+// identity says which model it is. Random weights of one architecture are one
+// model in every number format: what they are does not change speed or energy.
+func (s *settings) identity(l loaded, digest string) sdk.ModelIdentity {
+	m := sdk.ModelIdentity{
+		Revision: l.Model.Revision, ArtifactDigest: digest,
+		Layers: l.Model.Layers, Heads: l.Model.Heads, KVHeads: l.Model.KVHeads, Vocab: l.Model.Vocab,
+		WeightType: l.Model.WeightType, Quantisation: s.parameters.String("quantization", ""), RandomWeights: s.random(),
+	}
+	if l.Model.Parameters > 0 {
+		m.Parameters = &l.Model.Parameters
+	}
+	switch {
+	case s.random():
+		m.Base = fmt.Sprintf("%s, random weights of seed %d", s.name(), weightSeed)
+	case s.model.Path == "":
+		m.Base = s.model.ID
+		if l.Model.Revision != "" {
+			m.Base += "@" + l.Model.Revision
+		}
+	default:
+		m.Base = fmt.Sprintf("%s (%d parameters)", l.Model.Architecture, l.Model.Parameters)
+		if digest != "" {
+			m.Base = digest
+		}
+	}
+	return m
+}

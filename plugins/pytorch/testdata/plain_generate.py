@@ -1,0 +1,19 @@
+"""A plain script around model.generate, without llem: what the worker must give
+token for token. Reads {model, dtype, cache, prompts, tokens} as JSON, writes the
+new ids of each prompt."""
+
+import json
+import sys
+
+import torch
+from transformers import AutoModelForCausalLM
+
+wanted = json.load(sys.stdin)
+model = AutoModelForCausalLM.from_pretrained(wanted["model"], dtype=getattr(torch, wanted["dtype"])).eval()
+model.generation_config.eos_token_id = None
+width = max(len(prompt) for prompt in wanted["prompts"])
+ids = torch.tensor([[0] * (width - len(p)) + p for p in wanted["prompts"]])
+mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in wanted["prompts"]])
+options = {"cache_implementation": wanted["cache"]} if wanted["cache"] else {}
+out = model.generate(ids, attention_mask=mask, max_new_tokens=wanted["tokens"], do_sample=False, num_beams=wanted["beams"], **options)
+json.dump(out[:, width:].tolist(), sys.stdout)
