@@ -68,10 +68,10 @@ func (a Advice) text() string {
 		return text + "; what more windows would buy shows from protocol.windows = 2 on"
 	}
 	text += fmt.Sprintf(", ±%s with %d windows each; ", percent(*a.MoreWindowsRel), a.Windows+1)
-	switch n := *a.EfficientWindows; {
-	case n == 0:
+	switch n := *a.EfficientWindows; n {
+	case 0:
 		return text + "no spread between loads was seen, so windows are as good as loads"
-	case n == 1:
+	case 1:
 		text += "1 window"
 	default:
 		text += fmt.Sprintf("%d windows", n)

@@ -88,7 +88,7 @@ func (f field[T]) assign(target *T, value any) error {
 			}
 			switch {
 			case !strings.HasPrefix(key, "GPU-") && !strings.HasPrefix(key, "MIG-"):
-				return fmt.Errorf("%q is no UUID of a GPU, such as GPU-8f6a2f5e-...", shorten(key))
+				return fmt.Errorf("%q is no UUID of a GPU, such as GPU-8f6a2f5e-0000-0000-0000-000000000000", shorten(key))
 			case !ok || !(number > 0) || number > *f.max:
 				return fmt.Errorf("%s: expected a number above 0, at most %v, found %s", key, *f.max, describe(v))
 			}

@@ -27,7 +27,7 @@ func TestLoadUser(t *testing.T) {
 		{name: "range", text: "pue = 0.5\ntariff_per_kwh = 0\n", err: "range.toml:1:1: pue: 0.5: expected at least 1\n  1 | pue = 0.5\n    | ^ Power usage effectiveness of the site.\nrange.toml:2:1: tariff_per_kwh: 0: expected more than 0\n  2 | tariff_per_kwh = 0\n    | ^ Price of a kWh.\n2 problems, nothing was started."},
 		{name: "type", text: "plugin_dirs = \"/opt\"\n", err: "type.toml:1:1: plugin_dirs: expected a list of strings, found the string \"/opt\"\n  1 | plugin_dirs = \"/opt\"\n    | ^ Directories with plugins.\n1 problem, nothing was started."},
 		{name: "factors", text: "[sensor_calibration]\nGPU-1 = 1.02\n", want: UserConfig{SensorCalibration: map[string]float64{"GPU-1": 1.02}}},
-		{name: "uuid", text: "sensor_calibration = { 0 = 1.02 }\n", err: "uuid.toml:1:1: sensor_calibration: \"0\" is no UUID of a GPU, such as GPU-8f6a2f5e-...\n  1 | sensor_calibration = { 0 = 1.02 }\n    | ^ Factors by GPU UUID, from an external meter; above 0, at most 2.\n1 problem, nothing was started."},
+		{name: "uuid", text: "sensor_calibration = { 0 = 1.02 }\n", err: "uuid.toml:1:1: sensor_calibration: \"0\" is no UUID of a GPU, such as GPU-8f6a2f5e-0000-0000-0000-000000000000\n  1 | sensor_calibration = { 0 = 1.02 }\n    | ^ Factors by GPU UUID, from an external meter; above 0, at most 2.\n1 problem, nothing was started."},
 		{name: "syntax", text: "pue = \n", err: "syntax.toml:1:7: expected value but found '\\n' instead\n  1 | pue = \n    |       ^\n1 problem, nothing was started."},
 		{name: "bytes", text: "pue = 1.1 # \xff\n", err: "bytes.toml: line 1 is not UTF-8; save the file as UTF-8\n1 problem, nothing was started."},
 	} {
