@@ -206,7 +206,7 @@ func (t *trial) release(ctx context.Context, ended error) {
 		err = t.backend.Unload(unloading)
 	}
 	t.backend.Kill()
-	t.session.unloadedNs = sdk.MonoNow()
+	t.unloadedNs = sdk.MonoNow()
 	if t.workDir != "" {
 		if gone := os.RemoveAll(t.workDir); gone != nil {
 			t.warn("work_dir_left", energy.SeverityInfo, gone.Error())
