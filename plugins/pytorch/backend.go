@@ -9,7 +9,10 @@ import (
 )
 
 // backend serves one load. Its worker is nil before Load and after Unload.
-type backend struct{ worker *worker.Process }
+type backend struct {
+	worker   *worker.Process
+	patience time.Duration // with a worker that is to break off; 0 = maxCancelMs
+}
 
 // unloadLimit is within which time a worker ends before it is killed.
 const unloadLimit = 5 * time.Second
@@ -26,12 +29,21 @@ func (b *backend) Unload(ctx context.Context) error {
 	return w.Stop(ctx)
 }
 
+// call makes one call of the worker.
+func (b *backend) call(ctx context.Context, name string, arguments any, data []byte, answer any) ([]byte, error) {
+	patience := b.patience
+	if patience == 0 {
+		patience = maxCancelMs * time.Millisecond
+	}
+	return b.worker.Call(ctx, name, arguments, data, patience, answer, nil)
+}
+
 // Tokenize implements sdk.Tokenizer.
 func (b *backend) Tokenize(ctx context.Context, texts []string) ([][]uint32, error) {
 	var answer struct {
 		IDs [][]uint32 `json:"ids"`
 	}
-	_, err := b.worker.Call(ctx, "tokenize", map[string]any{"texts": texts}, nil, maxCancelMs*time.Millisecond, &answer, nil)
+	_, err := b.call(ctx, "tokenize", map[string]any{"texts": texts}, nil, &answer)
 	return answer.IDs, err
 }
 
@@ -53,7 +65,7 @@ func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
 			Value      float64
 		} `json:"named"`
 	}
-	if _, err := b.worker.Call(ctx, "counters", nil, nil, maxCancelMs*time.Millisecond, &answer, nil); err != nil {
+	if _, err := b.call(ctx, "counters", nil, nil, &answer); err != nil {
 		return sdk.Counters{}, err
 	}
 	c := answer.Counts

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,7 +76,33 @@ func (s *settings) arguments() map[string]any {
 	if s.config != nil {
 		model["config"] = s.config
 	}
-	return map[string]any{"model": model, "parameters": s.parameters}
+	return map[string]any{"model": model, "parameters": withTypes(s.parameters)}
+}
+
+// withTypes keeps whole floats apart from integers, which JSON does not and
+// arguments of transformers do.
+func withTypes(value any) any {
+	switch v := value.(type) {
+	case float64:
+		text := strconv.FormatFloat(v, 'g', -1, 64)
+		if !strings.ContainsAny(text, ".e") {
+			text += ".0"
+		}
+		return json.RawMessage(text)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = withTypes(v[i])
+		}
+		return list
+	case sdk.Table:
+		table := make(map[string]any, len(v))
+		for key := range v {
+			table[key] = withTypes(v[key])
+		}
+		return table
+	}
+	return value
 }
 
 // explain adds what the worker cannot know to its errors.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -65,7 +64,7 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 func (b *backend) runPass(ctx context.Context, run *sdk.Run, pass *sdk.Pass) error {
 	call, data := newPassCall(run, pass)
 	var answer passAnswer
-	out, err := b.worker.Call(ctx, "pass", call, data, maxCancelMs*time.Millisecond, &answer, nil)
+	out, err := b.call(ctx, "pass", call, data, &answer)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 """What differs between versions of torch and transformers. Nothing else in the
 worker asks for a version."""
 
+import os
+
+
 def static_compile(fullgraph, dynamic, mode):
     """The option that makes generate compile the decode step of a static cache,
     on every kind of device."""
@@ -30,6 +33,36 @@ def random_model(config, dtype, device, attention):
 def attention_in_use(model):
     config = model.config.get_text_config()
     return getattr(config, "_attn_implementation", None) or "unknown"
+
+
+def cache_bytes_per_token(torch, layers):
+    """What one token of one sequence takes in a cache, or None where its layers
+    do not show their tensors."""
+    total = 0
+    for layer in layers:
+        for tensor in (getattr(layer, "keys", None), getattr(layer, "values", None)):
+            if not isinstance(tensor, torch.Tensor) or tensor.dim() != 4 or tensor.shape[-2] == 0:
+                return None
+            total += tensor.numel() * tensor.element_size() / tensor.shape[-2] / tensor.shape[0]
+    return total or None
+
+
+def will_compile(model, cache, config):
+    """Whether generate compiles the decode step with such a cache."""
+    judge = getattr(model, "_valid_auto_compile_criteria", None)
+    return bool(judge({"past_key_values": cache}, config)) if judge is not None else False
+
+
+def commit(model, name, revision):
+    """The commit of a model of the hub: newer versions of transformers do not
+    keep it, and the cache's directories are called after it."""
+    known = getattr(model.config, "_commit_hash", None)
+    if known:
+        return known
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(name, "config.json", revision=revision or "main")
+    return os.path.basename(os.path.dirname(path)) if isinstance(path, str) else ""
 
 
 def gpu_uuid(torch, index):

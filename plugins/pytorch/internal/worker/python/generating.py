@@ -6,7 +6,6 @@ step; on a GPU it records an event, which the device stamps by itself, so nothin
 waits for anything.
 """
 
-import array
 import resource
 import time
 
@@ -70,6 +69,9 @@ class Engine:
         self.batch_size = parameters.get("batch_size", 1)
         self.padding_side = parameters.get("padding_side", "left")
         self.input_device = model.get_input_embeddings().weight.device
+        # Only the GPUs that hold a part of the model: to ask another for anything
+        # would make a context on it.
+        self.gpus = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
         own = model.generation_config
         self.eos = own.eos_token_id if own.eos_token_id is not None else model.config.get_text_config().eos_token_id
         # What the model's authors suggest for sampling is not what the study
@@ -80,7 +82,9 @@ class Engine:
         self.cache_classes = []
         self.counts = {"engine_steps": 0, "prompt_tokens": 0, "output_tokens": 0, "padding_tokens": 0, "scheduled_tokens": 0, "spec_accepted": 0}
         self.fitted = 0  # the largest batch that went through
-        self.resident = self.allocated()
+        self.kv_bytes_per_token = None
+        self.kv_bytes = 0  # of the greatest batch so far
+        self.compiled = False
 
     # --- settings of generate
 
@@ -99,15 +103,17 @@ class Engine:
             options["disable_compile"] = True
         elif compile_wanted and cache == "static":
             options["compile_config"] = compat.static_compile(p.get("compile_fullgraph", False), p.get("compile_dynamic"), p.get("compile_mode"))
-        elif compile_wanted:
+        return options
+
+    def compile_forward(self):
+        """Compiles the whole forward pass, where generate does not compile the
+        decode step by itself. The first pass of the warm-up pays for it."""
+        p = self.p
+        if p.get("compile") and p.get("cache_implementation") != "static":
             self.model.forward = self.torch.compile(
                 self.model.forward, mode=p.get("compile_mode"), fullgraph=p.get("compile_fullgraph", False), dynamic=p.get("compile_dynamic"),
             )  # fmt: skip
-        return options
-
-    def may_compile(self):
-        wanted = self.p.get("compile")
-        return bool(wanted) or (wanted is None and self.device.type == "cuda" and self.p.get("cache_implementation") == "static")
+            self.compiled = True
 
     def config(self, max_tokens, sampling, exact):
         options = dict(self.options, **self.extra)
@@ -117,7 +123,7 @@ class Engine:
             options["eos_token_id"] = self.eos
             options["pad_token_id"] = self.eos[0] if isinstance(self.eos, list) else self.eos
         if sampling["temperature"] > 0:
-            options.update(do_sample=True, temperature=sampling["temperature"], top_k=sampling["top_k"], top_p=sampling["top_p"] or 1.0)
+            options.update(do_sample=True, temperature=float(sampling["temperature"]), top_k=sampling["top_k"], top_p=float(sampling["top_p"] or 1))
         else:
             options["do_sample"] = False
         return self.transformers.GenerationConfig(**options)
@@ -125,12 +131,12 @@ class Engine:
     # --- a pass
 
     def synchronize(self):
-        if self.device.type == "cuda":
-            for index in range(self.torch.cuda.device_count()):
-                self.torch.cuda.synchronize(index)
+        for index in self.gpus:
+            self.torch.cuda.synchronize(index)
 
     def run_pass(self, line, call, data):
         torch = self.torch
+        self.current = call, data  # for the advice after an out-of-memory
         ids, lengths, most = torch.frombuffer(data, dtype=torch.int32), call["prompt_lengths"], call["max_tokens"]
         starts, at = [], 0
         for length in lengths:
@@ -169,6 +175,8 @@ class Engine:
             })  # fmt: skip
             if not line.aborted:
                 self.fitted = max(self.fitted, len(members))
+            if self.kv_bytes_per_token is not None:
+                self.kv_bytes = max(self.kv_bytes, int(self.kv_bytes_per_token * self.p.get("num_beams", 1) * len(members) * (widest + computed)))
         self.synchronize()
         end_ns = time.monotonic_ns()
         self.counts["padding_tokens"] += padding
@@ -218,9 +226,10 @@ class Engine:
     # --- what is known besides
 
     def trial(self, prompt, tokens):
-        """A small generate, for its errors and for the class of its cache. It is
-        not compiled: its shape is nobody's."""
+        """A small generate, for its errors and for what its cache is. It is not
+        compiled: its shape is nobody's."""
         config = self.config(tokens, {"temperature": 0.0}, True)
+        will_compile = config.compile_config, config.disable_compile
         config.compile_config, config.disable_compile = None, True
         config.return_dict_in_generate = True
         batch = self.torch.ones((1, prompt), dtype=self.torch.int64, device=self.input_device)
@@ -228,19 +237,17 @@ class Engine:
         out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch), generation_config=config, **options)
         cache = getattr(out, "past_key_values", None)
         if cache is not None:
-            layers = sorted({type(layer).__name__ for layer in getattr(cache, "layers", [])})
-            self.cache_classes = [type(cache).__name__] + layers
+            layers = getattr(cache, "layers", [])
+            self.cache_classes = [type(cache).__name__] + sorted({type(layer).__name__ for layer in layers})
+            self.kv_bytes_per_token = compat.cache_bytes_per_token(self.torch, layers)
+            config.compile_config, config.disable_compile = will_compile
+            self.compiled = compat.will_compile(self.model, cache, config)
         self.synchronize()
-
-    def allocated(self):
-        if self.device.type != "cuda":
-            return None
-        return sum(self.torch.cuda.memory_allocated(i) for i in range(self.torch.cuda.device_count()))
 
     def counters(self):
         torch, named = self.torch, []
         if self.device.type == "cuda":
-            devices = range(torch.cuda.device_count())
+            devices = self.gpus
             named.append({"name": "peak_memory_bytes", "unit": "B", "value": sum(torch.cuda.max_memory_allocated(i) for i in devices)})
             named.append({"name": "reserved_memory_bytes", "unit": "B", "value": sum(torch.cuda.max_memory_reserved(i) for i in devices)})
         else:
@@ -248,32 +255,54 @@ class Engine:
         counts = dict(self.counts)
         if self.assistant is None and "prompt_lookup_num_tokens" not in self.p:
             del counts["spec_accepted"]
-        if self.may_compile():
+        if self.kv_bytes:
+            named.append({"name": "kv_cache_bytes", "unit": "B", "value": self.kv_bytes})
+        if self.compiled:
             counts["recompiles"] = compat.compiled_graphs()
         return {"mono_ns": time.monotonic_ns(), "counts": counts, "named": named}
 
     def memory_advice(self, call):
         """Numbers and advice for an out-of-memory in this engine."""
         numbers = {"batch_size": self.batch_size}
-        if self.device.type == "cuda":
+        if self.gpus:
             self.torch.cuda.empty_cache()
-            free, total = self.torch.cuda.mem_get_info()
-            numbers.update(free_bytes=free, total_bytes=total, peak_bytes=self.torch.cuda.max_memory_allocated())
+            free, total = self.torch.cuda.mem_get_info(self.gpus[0])
+            numbers.update(free_bytes=free, total_bytes=total, peak_bytes=self.torch.cuda.max_memory_allocated(self.gpus[0]))
         if self.fitted:
             numbers["largest_batch_that_ran"] = self.fitted
-        fits = self.fitting_batch(call, numbers)
+        fits = self.largest_fitting() if call["call"] == "pass" and self.gpus else 0
         if fits:
-            numbers["largest_batch_estimate"] = fits
-            return numbers, f"a batch of {self.batch_size} did not fit; by the size of the KV cache at most {fits} should"
+            numbers["largest_batch_that_fits"] = fits
+            return numbers, f"a batch of {self.batch_size} did not fit and one of {fits} should: set batch_size to it, or shorten the workload"
         return numbers, f"a batch of {self.batch_size} did not fit; lower batch_size or the workload's lengths"
 
-    def fitting_batch(self, call, numbers):
-        """The largest power-of-two part of the batch whose memory, taken as
-        proportional to the batch, is free."""
-        if call["call"] != "pass" or "free_bytes" not in numbers or self.batch_size < 2:
-            return 0
-        # At the failure everything that was free had been given out.
-        return max(1, self.batch_size // 2)
+    def largest_fitting(self):
+        """The largest half, quarter and so on of the batch that fits: its prompts
+        are really computed, what its output adds to the cache is counted."""
+        call, data = self.current
+        size = min(self.batch_size, len(call["prompt_lengths"])) // 2
+        while size >= 1:
+            try:
+                if self.fits(call, data, size):
+                    return size
+            except Exception as failure:
+                if type(failure).__name__ != "OutOfMemoryError":
+                    return 0
+            size //= 2
+        return 0
+
+    def fits(self, call, data, size):
+        torch, gpu = self.torch, self.gpus[0]
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(gpu)
+        lengths, tokens = call["prompt_lengths"], max(call["max_tokens"])
+        width = max(lengths)
+        batch = torch.ones((size, width), dtype=torch.int64, device=self.input_device)
+        self.model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=self.config(2, {"temperature": 0.0}, True))
+        grows = int((self.kv_bytes_per_token or 0) * self.p.get("num_beams", 1) * size * tokens)
+        _, total = torch.cuda.mem_get_info(gpu)
+        others = total - torch.cuda.mem_get_info(gpu)[0] - torch.cuda.memory_reserved(gpu)
+        return torch.cuda.max_memory_reserved(gpu) + grows < total - others
 
     def tokenize(self, texts):
         if not hasattr(self, "tokenizer"):

@@ -17,6 +17,7 @@ def load(line, call):
     torch, transformers = import_engine()
     line.stage("start", "end")
     p = call["parameters"]
+    extra(p, "generate")  # a misspelt name is found before weights are read
     device = choose_device(torch, p.get("device"))
     warnings = []
     set_switches(torch, p, device, warnings)
@@ -40,6 +41,7 @@ def load(line, call):
     engine.model_call = model_call
     line.stage("start", "begin", "a first generate")
     engine.trial(TRIAL_PROMPT, TRIAL_TOKENS)
+    engine.compile_forward()
     line.stage("start", "end")
     return engine
 
@@ -52,7 +54,7 @@ def import_engine():
     try:
         import transformers
     except ImportError as e:
-        raise Problem("engine_missing", f"transformers cannot be imported: {e}", "python", "pip install transformers") from e
+        raise Problem("engine_missing", f"transformers cannot be imported: {e}", "python", "pip install --upgrade transformers, which also installs what it needs") from e
     return torch, transformers
 
 

@@ -24,8 +24,9 @@ def report(engine):
     resolved["cudnn_benchmark"] = bool(torch.backends.cudnn.benchmark)
     resolved["cache_implementation"] = cache_name(engine)
     resolved["use_cache"] = bool(engine.cache_classes) if engine.assistant is None else p.get("use_cache", True)
+    resolved["compile"] = engine.compiled
     warnings = list(engine.warnings)
-    for key in ("dtype", "attn_implementation", "cache_implementation", "use_cache", "num_threads", "interop_threads", "matmul_precision"):
+    for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "num_threads", "interop_threads", "matmul_precision"):
         if key in p and key in resolved and resolved[key] is not None and resolved[key] != p[key]:
             warnings.append(loading.dormant(key, f"{key} = {p[key]!r} was asked for, and {resolved[key]!r} is in use"))
     if resolved["cache_implementation"] is None:
@@ -35,7 +36,7 @@ def report(engine):
         "packages": loading.packages(torch), "resolved": resolved, "warnings": warnings, "devices": devices(engine),
         "details": details(engine, types),
         "model": {
-            "revision": getattr(model.config, "_commit_hash", None) or "",
+            "revision": revision(engine),
             "architecture": type(model).__name__,
             "parameters": sum(count for count in logical_sizes(model)),
             "layers": getattr(text, "num_hidden_layers", None), "heads": getattr(text, "num_attention_heads", None),
@@ -44,6 +45,13 @@ def report(engine):
             "context": getattr(text, "max_position_embeddings", None),
         },
     }  # fmt: skip
+
+
+def revision(engine):
+    call = engine.model_call
+    if call["local"] or "config" in call:
+        return ""
+    return compat.commit(engine.model, call["name"], call["revision"])
 
 
 def weight_types(model):
@@ -79,8 +87,7 @@ def devices(engine):
     torch = engine.torch
     if engine.device.type != "cuda":
         return [{"id": "cpu", "kind": "cpu", "rank": 0, "pid": os.getpid()}]
-    used = sorted({p.device.index or 0 for p in engine.model.parameters() if p.device.type == "cuda"} | {engine.device.index or 0})
-    return [{"id": compat.gpu_uuid(torch, i), "kind": "gpu", "rank": rank, "pid": os.getpid()} for rank, i in enumerate(used)]
+    return [{"id": compat.gpu_uuid(torch, i), "kind": "gpu", "rank": rank, "pid": os.getpid()} for rank, i in enumerate(engine.gpus)]
 
 
 def details(engine, types):
@@ -95,7 +102,7 @@ def details(engine, types):
         "weights by device": ", ".join(f"{d} {n}" for d, n in sorted(blocks.items())),
     }
     if engine.device.type == "cuda":
-        facts["device name"] = engine.torch.cuda.get_device_name(0)
+        facts["device name"] = engine.torch.cuda.get_device_name(engine.gpus[0])
     return facts
 
 

@@ -1,0 +1,186 @@
+//go:build engines
+
+package main
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// failingLoad is the error of a Load that is to fail.
+func failingLoad(t *testing.T, c sdk.Cell) *sdk.Error {
+	t.Helper()
+	b := &backend{}
+	_, err := b.Load(t.Context(), sdk.LoadRequest{Cell: c, WorkDir: t.TempDir()}, sdk.NewProgress(func(sdk.StageEvent) {}))
+	if unload := b.Unload(t.Context()); unload != nil {
+		t.Error(unload)
+	}
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v", err)
+	}
+	return e
+}
+
+func wantError(t *testing.T, e *sdk.Error, code sdk.Code, key, words string) {
+	t.Helper()
+	if e.Code != code || e.KeyPath != key || !strings.Contains(e.Error(), words) {
+		t.Errorf("%s at %q: %v; want %s at %q with %q", e.Code, e.KeyPath, e, code, key, words)
+	}
+}
+
+// Random weights are made in the number format and on the device asked for.
+func TestRandomWeights(t *testing.T) {
+	for _, dtype := range []string{"float32", "float16", "bfloat16"} {
+		c := engineCell(t, sdk.Table{"dtype": dtype, "batch_size": int64(4)})
+		c.Model = sdk.Model{ID: "llem/random-tiny", Weights: sdk.WeightsDummy}
+		b, report := loadEngine(t, c)
+		m := report.Model
+		if !m.RandomWeights || m.WeightType != dtype || report.Resolved["dtype"] != dtype || *m.Parameters != 5_475_584 || m.Base != "llem/random-tiny, random weights of seed 1" {
+			t.Errorf("%s: identity %+v, resolved %+v", dtype, m, report.Resolved)
+		}
+		if got := drive(t, b, batchOf4, workOf(4, prompts(4)...)); got.passes[0].OutputTokens != 16 {
+			t.Errorf("%+v", got.passes)
+		}
+	}
+}
+
+// The config of a directory is enough for random weights.
+func TestRandomWeightsOfADirectory(t *testing.T) {
+	dir := t.TempDir()
+	config, err := os.ReadFile(filepath.Join(fromEnvironment(t, "LLEM_TEST_MODEL"), "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "config.json"), config)
+	c := engineCell(t, sdk.Table{})
+	c.Model = sdk.Model{Path: dir, Weights: sdk.WeightsDummy}
+	_, report := loadEngine(t, c)
+	if m := report.Model; !m.RandomWeights || m.WeightType != "bfloat16" || *m.Parameters != 5_475_584 {
+		t.Errorf("identity %+v", m)
+	}
+}
+
+// A model of the hub, as its cache holds it: the revision is read back as the
+// commit that it names.
+func TestAModelOfTheHub(t *testing.T) {
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	home := t.TempDir()
+	repository := filepath.Join(home, "hub", "models--llem--tiny")
+	snapshot := filepath.Join(repository, "snapshots", commit)
+	for _, dir := range []string{snapshot, filepath.Join(repository, "refs")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(snapshot, os.DirFS(fromEnvironment(t, "LLEM_TEST_MODEL"))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(repository, "refs", "release"), []byte(commit))
+	t.Setenv("HF_HOME", home)
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	c := engineCell(t, sdk.Table{})
+	c.Model = sdk.Model{ID: "llem/tiny", Revision: "release", Weights: sdk.WeightsAuto}
+	_, report := loadEngine(t, c)
+	if m := report.Model; m.RandomWeights || m.Revision != commit || m.Base != "llem/tiny@"+commit || m.WeightType != "bfloat16" {
+		t.Errorf("identity %+v", m)
+	}
+	c.Model.ID = "llem/absent"
+	wantError(t, failingLoad(t, c), sdk.ModelMissing, "model.id", "hf download")
+}
+
+// A hub that asks for a login, and one that knows no such model.
+func TestAHubThatRefuses(t *testing.T) {
+	for kind, want := range map[string]struct {
+		status int
+		code   sdk.Code
+		words  string
+	}{
+		"GatedRepo":    {http.StatusForbidden, sdk.Permission, "HF_TOKEN"},
+		"RepoNotFound": {http.StatusNotFound, sdk.ModelMissing, "check model.id"},
+	} {
+		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Error-Code", kind)
+			w.Header().Set("X-Error-Message", "no")
+			w.WriteHeader(want.status)
+		}))
+		t.Cleanup(hub.Close)
+		t.Setenv("HF_HOME", t.TempDir())
+		t.Setenv("HF_ENDPOINT", hub.URL)
+		t.Setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz")
+		c := engineCell(t, sdk.Table{})
+		c.Model = sdk.Model{ID: "llem/private", Weights: sdk.WeightsAuto}
+		e := failingLoad(t, c)
+		wantError(t, e, want.code, "model.id", want.words)
+		if strings.Contains(e.Error(), "hf_abc") {
+			t.Errorf("%s: a token is in %v", kind, e)
+		}
+	}
+}
+
+func TestLoadsThatFail(t *testing.T) {
+	truncated := naturalModel(t)
+	file := filepath.Join(truncated, "model.safetensors")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, whole[:len(whole)/2])
+	for _, c := range []struct {
+		name       string
+		parameters sdk.Table
+		path       string
+		code       sdk.Code
+		key, words string
+	}{
+		{"truncated weights", nil, truncated, sdk.ModelMissing, "model.path", "not wholly copied"},
+		{"no directory", nil, "/nowhere", sdk.ModelMissing, "model.path", "/nowhere"},
+		{"no GPU", sdk.Table{"device": "cuda"}, "", sdk.DeviceMissing, "device", `device = "cpu"`},
+		{"misspelt extra", sdk.Table{"extra": sdk.Table{"repetition_penality": 1.1}}, "", sdk.UnsupportedParameter, "extra.repetition_penality", "no"},
+		{"no such attention", sdk.Table{"attn_implementation": "flash_attention_2"}, "", sdk.EngineMissing, "", ""},
+		{"no interpreter", sdk.Table{"python": "/nowhere/python"}, "", sdk.EngineMissing, "python", "/nowhere/python"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			wrong := engineCell(t, c.parameters)
+			if c.path != "" {
+				wrong.Model.Path = c.path
+			}
+			wantError(t, failingLoad(t, wrong), c.code, c.key, c.words)
+		})
+	}
+}
+
+// What this machine's environment has, as Check finds it.
+func TestCheckOfARealEnvironment(t *testing.T) {
+	c := engineCell(t, sdk.Table{"extra": sdk.Table{"repetition_penalty": 1.1, "max_memory": sdk.Table{}}})
+	got := check(t, c, sdk.DepthEnvironment)
+	if len(got.Diagnostics) > 0 || len(got.Devices) != 1 || got.Devices[0].Kind != "cpu" {
+		t.Errorf("%+v", got)
+	}
+	if m := got.Memory; m == nil || *m.WeightsBytes != 2*5_475_584 || *m.KVBytesPerToken != 6*4*32*2*2 {
+		t.Errorf("memory %+v", m)
+	}
+	c.Parameters["extra"] = sdk.Table{"repetition_penality": 1.1}
+	wantOne(t, check(t, c, sdk.DepthEnvironment).Diagnostics, sdk.SeverityError, "extra.repetition_penality", `did you mean "repetition_penalty"?`)
+	c.Parameters["extra"], c.Workload.MaxInputTokens = sdk.Table{}, 2048
+	wantOne(t, check(t, c, sdk.DepthEnvironment).Diagnostics, sdk.SeverityError, "workload.input_tokens", "context of 2048")
+	c = engineCell(t, sdk.Table{"device": "cuda"})
+	wantOne(t, check(t, c, sdk.DepthEnvironment).Diagnostics, sdk.SeverityError, "device", "driver names no GPU")
+}
+
+// Failures that need a full disk or a full GPU are told in Python from the
+// errors that those raise.
+func TestFailuresThatCannotBeMadeHere(t *testing.T) {
+	command := exec.Command(fromEnvironment(t, "LLEM_TEST_PYTHON"), "testdata/failures.py", "internal/worker/python")
+	if text, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
