@@ -1,0 +1,112 @@
+package loadgen
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// encoder renders requests. All that is the same for a whole Run is rendered
+// once.
+type encoder struct {
+	dialect  Dialect
+	head     []byte // up to the value of Content-Length
+	front    []byte // the body up to MaxTokens' value
+	exact    bool
+	nested   bool
+	scratch  []byte
+	textMost int // longest request so far, to size buffers
+}
+
+func newEncoder(o Options, host string, work *sdk.Work) (*encoder, error) {
+	e := &encoder{dialect: o.Dialect, exact: work.ExactLengths, nested: o.Dialect.SamplingIn != ""}
+	e.head = fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n", o.path(), host)
+	if o.APIKey != "" {
+		e.head = fmt.Appendf(e.head, "Authorization: Bearer %s\r\n", o.APIKey)
+	}
+	if o.Dialect.OneShot {
+		e.head = append(e.head, "Connection: close\r\n"...)
+	}
+	e.head = append(e.head, "Content-Length: "...)
+
+	d := o.Dialect
+	e.front = append(e.front, '{')
+	member := func(name string, value any) error {
+		if name == "" {
+			return nil
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("request member %s: %w", name, err)
+		}
+		e.front = strconv.AppendQuote(e.front, name)
+		e.front = append(append(append(e.front, ':'), text...), ',')
+		return nil
+	}
+	if o.Model != "" {
+		if err := member("model", o.Model); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Extra)) {
+		if err := member(name, d.Extra[name]); err != nil {
+			return nil, err
+		}
+	}
+	if e.nested {
+		e.front = append(strconv.AppendQuote(e.front, d.SamplingIn), ':', '{')
+	}
+	s := work.Sampling
+	topP, topK := s.TopP, int64(s.TopK)
+	if topP == 0 {
+		topP = 1
+	}
+	if topK == 0 {
+		topK = int64(d.TopKOff)
+	}
+	for _, m := range []struct {
+		name  string
+		value any
+	}{{d.Temperature, s.Temperature}, {d.TopP, topP}, {d.TopK, topK}, {d.Seed, s.Seed}} {
+		if err := member(m.name, m.value); err != nil {
+			return nil, err
+		}
+	}
+	if e.exact {
+		if err := member(d.IgnoreEOS, true); err != nil {
+			return nil, err
+		}
+	}
+	e.front = append(strconv.AppendQuote(e.front, d.MaxTokens), ':')
+	return e, nil
+}
+
+// append renders one request behind dst.
+func (e *encoder) append(dst []byte, item sdk.WorkItem) []byte {
+	b := append(e.scratch[:0], e.front...)
+	b = strconv.AppendUint(b, uint64(item.MaxTokens), 10)
+	if e.exact && e.dialect.MinTokens != "" {
+		b = append(strconv.AppendQuote(append(b, ','), e.dialect.MinTokens), ':')
+		b = strconv.AppendUint(b, uint64(item.MaxTokens), 10)
+	}
+	if e.nested {
+		b = append(b, '}')
+	}
+	b = append(strconv.AppendQuote(append(b, ','), e.dialect.Prompt), ':', '[')
+	for i, id := range item.TokenIDs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(id), 10)
+	}
+	b = append(b, ']', '}')
+	e.scratch = b
+	dst = append(dst, e.head...)
+	dst = strconv.AppendInt(dst, int64(len(b)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	return append(dst, b...)
+}
