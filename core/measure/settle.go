@@ -61,9 +61,9 @@ type settleState struct {
 	countingRel float64
 	// power is the slope of the headline's mean power; nil = not known.
 	power *powerTrend
-	// temperatureC is the greatest change of a device's temperature over the
+	// temperature is the greatest change of a device's temperature over the
 	// stretch; nil = not known.
-	temperatureC *float64
+	temperature *drift
 }
 
 // decide tells whether conditioning is over, and what the record says of it but
@@ -91,7 +91,7 @@ func (r settleRule) decide(s settleState) (over bool, c result.Conditioning) {
 // judge holds every criterion against its threshold; Reason names them all.
 // Temperature alone may be unknown: not every device has a sensor for it.
 func (s settleState) judge() result.Conditioning {
-	c := result.Conditioning{Passes: s.passes, TemperatureRiseC: s.temperatureC, Settled: s.passes >= settlePasses}
+	c := result.Conditioning{Passes: s.passes, Settled: s.passes >= settlePasses}
 	words := []string{fmt.Sprintf("%d passes (wanted %d)", s.passes, settlePasses)}
 	hold := func(ok bool, format string, args ...any) {
 		c.Settled = c.Settled && ok
@@ -112,10 +112,12 @@ func (s settleState) judge() result.Conditioning {
 		hold(math.Abs(slope) < powerSlope, "power slope %+.2f %% in 30 s, seen over %.1f s (wanted below %.0f %%)",
 			100*slope, float64(p.stretchNs)/1e9, 100*powerSlope)
 	}
-	if s.temperatureC == nil {
+	if s.temperature == nil {
 		words = append(words, "temperature not known")
 	} else {
-		hold(math.Abs(*s.temperatureC) <= temperatureRise, "temperature %+.0f °C (wanted at most %.0f °C)", *s.temperatureC, temperatureRise)
+		d := *s.temperature
+		c.TemperatureRiseC = &d.riseC
+		hold(math.Abs(d.riseC)-d.errorC <= temperatureRise, "temperature %+.1f ± %.1f °C (wanted at most %.0f °C)", d.riseC, d.errorC, temperatureRise)
 	}
 	c.Reason = strings.Join(words, ", ")
 	return c
@@ -197,24 +199,56 @@ func leastSquaresSlope(values []float64, step float64) (mean, slope float64) {
 	return mean, sxy / sxx / step
 }
 
-// warming is the change of temperature between the first and the last reading in
-// a stretch, of the device where it is greatest; nil if a device does not tell it
-// for most of the stretch.
-func warming(devices map[string][]device.Reading, fromNs, untilNs int64) *float64 {
-	var greatest *float64
+// drift is a change of temperature in °C with two standard errors of it.
+type drift struct{ riseC, errorC float64 }
+
+// warming is the change of temperature from the first to the last third of a
+// stretch, of the device where it is greatest; nil if a device does not tell it
+// for most of the stretch. Single readings would not do: on a GPU at its power
+// cap they follow the phases of the load by 10 °C and more.
+func warming(devices map[string][]device.Reading, fromNs, untilNs int64) *drift {
+	var greatest *drift
 	for _, readings := range devices {
-		known := slices.DeleteFunc(slices.Clone(readings), func(r device.Reading) bool {
-			return r.TemperatureC == nil || r.MonoNs < fromNs || r.MonoNs > untilNs
-		})
-		if len(known) < 2 || known[len(known)-1].MonoNs-known[0].MonoNs < (untilNs-fromNs)/2 {
+		var known []float64
+		var first, last int64
+		for _, r := range readings {
+			if r.TemperatureC == nil || r.MonoNs < fromNs || r.MonoNs > untilNs {
+				continue
+			}
+			if len(known) == 0 {
+				first = r.MonoNs
+			}
+			known, last = append(known, float64(*r.TemperatureC)), r.MonoNs
+		}
+		if len(known) < 2 || last-first < (untilNs-fromNs)/2 {
 			return nil
 		}
-		rise := float64(*known[len(known)-1].TemperatureC - *known[0].TemperatureC)
-		if greatest == nil || math.Abs(rise) > math.Abs(*greatest) {
-			greatest = &rise
+		third := max(1, len(known)/3)
+		before, beforeSE := meanError(known[:third])
+		after, afterSE := meanError(known[len(known)-third:])
+		d := drift{riseC: after - before, errorC: 2 * math.Hypot(beforeSE, afterSE)}
+		if greatest == nil || math.Abs(d.riseC)-d.errorC > math.Abs(greatest.riseC)-greatest.errorC {
+			greatest = &d
 		}
 	}
 	return greatest
+}
+
+// meanError is a mean with its standard error; 0 for a single value, of which
+// nothing is known.
+func meanError(values []float64) (mean, se float64) {
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	if len(values) < 2 {
+		return mean, 0
+	}
+	sum := 0.0
+	for _, v := range values {
+		sum += (v - mean) * (v - mean)
+	}
+	n := float64(len(values))
+	return mean, math.Sqrt(sum / (n - 1) / n)
 }
 
 // roundTimes divides the heartbeats since fromNs into three parts and gives the

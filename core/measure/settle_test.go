@@ -16,7 +16,6 @@ func TestSettleRule(t *testing.T) {
 	times := []float64{0.5, 0.505, 0.5}
 	flat := &powerTrend{meanW: 100, stretchNs: 3e9}
 	rising := &powerTrend{meanW: 100, slopeRelPerS: 0.0004, stretchNs: 3e9} // 1.2 % in 30 s
-	celsius := func(c float64) *float64 { return &c }
 	for _, c := range []struct {
 		name          string
 		state         settleState
@@ -25,10 +24,10 @@ func TestSettleRule(t *testing.T) {
 	}{
 		{name: "too early", state: settleState{sinceBeginNs: 2e9, passes: 4, passTimes: times, power: flat}},
 		{name: "settled", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat}, over: true, settled: true, words: "temperature not known"},
-		{name: "as warm as before", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperatureC: celsius(-1)}, over: true, settled: true, words: "temperature -1 °C (wanted at most 1 °C)"},
+		{name: "as warm as before", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{-1, 0}}, over: true, settled: true, words: "temperature -1.0 ± 0.0 °C (wanted at most 1 °C)"},
 		{name: "power drifts", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: rising}},
 		{name: "power not known", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times}},
-		{name: "warming", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperatureC: celsius(2)}},
+		{name: "warming", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{2, 0.5}}},
 		{name: "times jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, power: flat}},
 		{name: "counting explains the jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, countingRel: 0.05, power: flat}, over: true, settled: true},
 		{name: "few passes", state: settleState{sinceBeginNs: 3e9, passes: 2, passTimes: times[:2], power: flat}},
@@ -123,16 +122,21 @@ func TestWarming(t *testing.T) {
 	}{
 		"none":             {nil, math.NaN()},
 		"one":              {map[string][]device.Reading{"a": readings(60, 60, 61, 61, 62)}, 2},
+		"ripple":           {map[string][]device.Reading{"a": readings(60, 71, 59, 60, 72, 60, 70, 60, 61)}, 1.0 / 3},
 		"the greatest":     {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(70, 70, 70, 68, 67)}, -3},
 		"before":           {map[string][]device.Reading{"a": append(readings(60, 60, 60, 60, 60), device.Reading{MonoNs: 9e9, TemperatureC: new(int64)})}, 0},
 		"one says none":    {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(0, 0, 0, 0, 0)}, math.NaN()},
 		"too short a look": {map[string][]device.Reading{"a": readings(0, 0, 0, 60, 61)}, math.NaN()},
 	} {
 		got := math.NaN()
-		if rise := warming(c.devices, 0, 4e9); rise != nil {
-			got = *rise
+		until := int64(4e9)
+		if name == "ripple" {
+			until = 8e9
 		}
-		if got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
+		if d := warming(c.devices, 0, until); d != nil {
+			got = d.riseC
+		}
+		if math.Abs(got-c.want) > 1e-9 && !(math.IsNaN(got) && math.IsNaN(c.want)) || math.IsNaN(got) != math.IsNaN(c.want) {
 			t.Errorf("%s: %g °C, want %g", name, got, c.want)
 		}
 	}
