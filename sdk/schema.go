@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -92,7 +93,7 @@ func checkValue(path string, p Parameter, value any, found *[]Diagnostic) {
 		return
 	}
 	if !hasType(p.Type, value) {
-		refuse("expected %s, found %s", p.Type, typeName(value))
+		refuse("expected %s, found %s%s", p.Type, typeName(value), rightForm(p, value))
 		return
 	}
 	switch p.Type {
@@ -116,6 +117,19 @@ func checkValue(path string, p Parameter, value any, found *[]Diagnostic) {
 			refuse("%s is above the greatest value %s", show(value), show(p.Max))
 		}
 	}
+}
+
+// rightForm shows how to write a value that is only written in the wrong form: a
+// whole number with a point, or one element without the list around it.
+func rightForm(p Parameter, value any) string {
+	x, float := value.(float64)
+	switch {
+	case p.Type == TypeInt && float && x == math.Trunc(x) && math.Abs(x) < 1<<53:
+		return fmt.Sprintf("; write %.0f", x)
+	case p.Type == TypeList && p.Element != "" && hasType(p.Element, value):
+		return "; write [" + show(value) + "]"
+	}
+	return ""
 }
 
 func isReference(t Table) bool {

@@ -63,6 +63,9 @@ func (f field[T]) assign(target *T, value any) error {
 		*at = number
 	case *[]string:
 		list, ok := value.([]any)
+		if text, one := value.(string); one {
+			return fmt.Errorf("%w; write [%q]", wrongType("a list of strings", value), shorten(text))
+		}
 		if !ok {
 			return wrongType("a list of strings", value)
 		}

@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"math"
 	"maps"
 	"slices"
 	"strings"
@@ -71,8 +72,24 @@ func (r *reader) axes(key string, value any) {
 		}
 		r.study.Sweep.Axes = append(r.study.Sweep.Axes, axis)
 	default:
-		r.fail(at, "expected a list of values, found "+describe(value), "write "+at+" = [...]")
+		r.fail(at, "expected a list of values, found "+describe(value), "write "+at+" = "+asList(value))
 	}
+}
+
+// asList shows a value of its own in the form of a list.
+func asList(value any) string {
+	switch x := value.(type) {
+	case string:
+		return fmt.Sprintf("[%q]", shorten(x))
+	case bool, int64:
+		return fmt.Sprintf("[%v]", x)
+	case float64:
+		if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
+			return fmt.Sprintf("[%.1f]", x)
+		}
+		return fmt.Sprintf("[%v]", x)
+	}
+	return "[...]"
 }
 
 // groups reads [sweep.groups.GROUP.ALTERNATIVE] tables.
