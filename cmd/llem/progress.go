@@ -111,7 +111,7 @@ func finishedLine(at measure.Progress) string {
 	if w.EnergyPerOutputTokenJ != nil {
 		energy = fmt.Sprintf("%.4g J/token", *w.EnergyPerOutputTokenJ)
 	}
-	return fmt.Sprintf("%s ok %s, %.4g tokens/s, %.1f s", head, energy, w.OutputTokensPerS, float64(w.DurationNs())/1e9)
+	return fmt.Sprintf("%s ok %s, %.4g tokens/s, window %.1f s", head, energy, w.OutputTokensPerS, float64(w.DurationNs())/1e9)
 }
 
 // close leaves the terminal as it was.

@@ -48,7 +48,7 @@ func (c *runCommand) Run(a *app) error {
 	}
 	keepSmall()
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
-	display.open(fmt.Sprintf("%s: %s in %s, at least %s", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
+	display.open(fmt.Sprintf("%s: %s in %s, at least %s plus loading and warming up", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
 	deaf := context.AfterFunc(a.ctx, func() {
 		display.say("interrupted: unloading the engine and keeping what is finished; interrupt again to kill it")
 	})
@@ -122,7 +122,7 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
 	}
 	trials := len(p.Plan.Blocks) * len(p.Cells)
-	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows,\n        loading and warming up on top. Nothing was started.\n",
+	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows.\n        Loading and warming up are not in it, and until power is steady conditioning takes\n        up to three times as long. Nothing was started.\n",
 		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
 	return err
 }

@@ -103,7 +103,7 @@ func TestReasonsOfCellsNotCompared(t *testing.T) {
 	elsewhere := []result.Trial{modelled(aTrial("elsewhere", 0, 0.3)), modelled(aTrial("elsewhere", 1, 0.31))}
 	s := Summarize(slices.Concat(quickstart(), []result.Trial{once, mute}, apart, elsewhere), []result.Trial{failedRun("broken", 0)}, Options{})
 	want := map[string]string{
-		"q8_0": "", "f16": "", "once": "one load gives no interval; run more cycles", "apart": "it shares no block with q8_0",
+		"q8_0": "", "f16": "", "once": "one load gives no interval, so the order of rows is no ranking; run more cycles", "apart": "it shares no block with q8_0",
 		"mute": "no energy or no output token in a window (block 1)", "elsewhere": "no other cell has the same boundary, workload and model",
 		"broken": "no trial of it can be used",
 	}
@@ -142,7 +142,7 @@ func TestWorstOfAWarning(t *testing.T) {
 				t.Errorf("%+v, but the worst CV is %v", cv, *e.CV)
 			}
 		}
-		if text := printed(t, s, TableOptions{}); cv.Cell != "wild" || !strings.Contains(text, "warning cv_high (12, all cells): worst in wild: ") {
+		if text := printed(t, s, TableOptions{}); cv.Cell != "wild" || !strings.Contains(text, "warning cv_high (in 2 of 2 cells): worst in wild: ") {
 			t.Errorf("%+v in\n%s", cv, text)
 		}
 	}
@@ -157,6 +157,9 @@ func TestIntervalBelowZeroIsANote(t *testing.T) {
 	w, ok := warning(s, stats.CodeBelowZero)
 	if *e.Lo >= 0 || !e.Has(stats.CodeBelowZero) || !ok || w.Severity != energy.SeverityInfo {
 		t.Errorf("%+v; warnings %+v", e, s.Warnings)
+	}
+	if text := printed(t, s, TableOptions{}); !strings.Contains(text, "\nnote interval_below_zero (in 1 of 1 cells): ") {
+		t.Errorf("table:\n%s", text)
 	}
 }
 

@@ -91,6 +91,10 @@ func (c *Cell) estimate(f *Factors) {
 	}
 	c.calibrate(f)
 	c.Domains = otherDomains(c.loads, c.Grouped)
+	c.Doubts = doubts(c.trials, "")
+	for i := range c.Domains {
+		c.Domains[i].Doubts = doubts(c.trials, c.Domains[i].ID)
+	}
 }
 
 // summarize makes an estimate of each metric, or says why there is none. The

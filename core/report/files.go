@@ -66,12 +66,17 @@ func (c Cell) rows() [][]string {
 	counts := []string{strconv.Itoa(c.Trials), strconv.Itoa(c.Excluded), strconv.Itoa(c.Failed), strconv.FormatBool(c.RandomWeights)}
 	var rows [][]string
 	letter := "" // of the method that split the phases
-	part := func(boundary, domain string, estimated bool, estimates []stats.Estimate, absent map[string]string) {
+	part := func(boundary, domain string, estimated bool, estimates []stats.Estimate, absent map[string]string, doubts []string) {
 		lead := []string{boundary, strconv.FormatBool(estimated), domain}
 		for _, e := range estimates {
 			var codes []string
 			for _, w := range e.Warnings {
 				codes = append(codes, w.Code)
+			}
+			for _, code := range doubts {
+				if !slices.Contains(codes, code) {
+					codes = append(codes, code)
+				}
 			}
 			row := append(slices.Clone(lead), e.Metric, e.Unit, number(&e.Centre), number(e.Lo), number(e.Hi),
 				number(&e.Confidence), e.Method, letter, strconv.Itoa(e.N), number(e.RandomRel), number(e.SystematicRel), number(e.CV))
@@ -79,10 +84,10 @@ func (c Cell) rows() [][]string {
 		}
 		for _, metric := range slices.Sorted(maps.Keys(absent)) {
 			row := append(slices.Clone(lead), metric, "", "", "", "", "", "", "", "0", "", "", "")
-			rows = append(rows, append(append(row, counts...), "", absent[metric]))
+			rows = append(rows, append(append(row, counts...), strings.Join(doubts, " "), absent[metric]))
 		}
 	}
-	part(c.Boundary, "", c.Estimated, c.Estimates, c.Absent)
+	part(c.Boundary, "", c.Estimated, c.Estimates, c.Absent, c.Doubts)
 	if c.Phase != nil {
 		absent := map[string]string{}
 		for _, metric := range phaseMetrics {
@@ -91,11 +96,11 @@ func (c Cell) rows() [][]string {
 			}
 		}
 		letter = string(c.Phase.Method)
-		part(c.Boundary, "", c.Estimated, c.phaseEstimates(), absent)
+		part(c.Boundary, "", c.Estimated, c.phaseEstimates(), absent, c.Doubts)
 		letter = ""
 	}
 	for _, d := range c.Domains {
-		part(d.boundary(), d.ID, d.Estimated, d.Estimates, d.Absent)
+		part(d.boundary(), d.ID, d.Estimated, d.Estimates, d.Absent, d.Doubts)
 	}
 	return rows
 }

@@ -62,7 +62,8 @@ func empty(c Cell) int {
 	return 0
 }
 
-// byEnergy ranks cells by J/token where both may be ranked.
+// byEnergy ranks cells by J/token where both may be ranked; those that have only one
+// load each stand behind them in the same order.
 func byEnergy(a, b Cell) int {
 	x, notX := a.ranked()
 	y, notY := b.ranked()
@@ -73,8 +74,16 @@ func byEnergy(a, b Cell) int {
 		return -1
 	case notY == "":
 		return 1
+	case a.modelDoubt == "" && b.modelDoubt == "" && a.comparable() && b.comparable():
+		return cmp.Compare(x.Centre, y.Centre) // for the eye: they are not ranked
 	}
 	return 0
+}
+
+// comparable is true if the cell has a J/token, ranked or not.
+func (c Cell) comparable() bool {
+	_, ok := c.Estimate(MetricEnergyPerToken)
+	return ok
 }
 
 // ranked gives the J/token of a cell, or why the cell may not be ranked by it.
@@ -90,7 +99,7 @@ func (c Cell) ranked() (e stats.Estimate, whyNot string) {
 	case c.Grouped || e.Has(stats.CodeSingleLoad):
 		return e, "windows of one load say nothing of the spread between loads; use protocol.order = \"randomised\""
 	case !e.HasInterval():
-		return e, "one load gives no interval; run more cycles"
+		return e, "one load gives no interval, so the order of rows is no ranking; run more cycles"
 	}
 	return e, ""
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/llenergymeasure/llem/core/energy"
@@ -116,12 +117,12 @@ func (p *printer) uncertainty() {
 			return
 		}
 		printed++
-		p.paragraph("  %-*s  %s J/token %s", width, c.Label, c.mark(centre(e, true)), errorText(e))
+		p.paragraph("  %-*s  %s J/token %s", width, c.Label, c.mark(centre(e, true)), errorText(e, c.boundsOf()))
 	}
 }
 
-// errorText is "±0.4 % (repeat) ±5 % (sensor)".
-func errorText(e stats.Estimate) string {
+// errorText is "±0.4 % (repeat) ±5 % (sensor)", with the bounds' origin for sensor.
+func errorText(e stats.Estimate, bounds string) string {
 	var random string
 	switch {
 	case e.Method == stats.MethodT && e.RandomRel != nil && e.Has(stats.CodeSingleLoad):
@@ -134,9 +135,9 @@ func errorText(e stats.Estimate) string {
 		random = "no interval from one load"
 	}
 	if e.SystematicRel == nil {
-		return random + ", sensor error not stated"
+		return random + ", systematic error not stated"
 	}
-	return random + " ±" + percent(*e.SystematicRel) + " (sensor)"
+	return random + " ±" + percent(*e.SystematicRel) + " (" + bounds + ")"
 }
 
 // comparisons prints ratios to the best cell where they mean something, and
@@ -146,7 +147,8 @@ func (p *printer) comparisons() {
 	for _, g := range p.s.Groups {
 		for _, c := range g.Comparisons {
 			if !said {
-				p.line("J/token as a ratio to the best cell's (lower is better):")
+				p.line("")
+				p.within(footerWidth, "J/token as a ratio to the best cell's (geometric mean of per-block ratios; lower is better):")
 				said = true
 			}
 			if c.Lo == nil || c.Hi == nil {
@@ -164,17 +166,17 @@ func (p *printer) comparisons() {
 			}
 			floor := ""
 			if c.MDDRel != nil {
-				floor = "; a difference above " + percent(*c.MDDRel) + " would show"
+				floor = "; these " + strconv.Itoa(c.N) + " blocks would show one of " + percent(*c.MDDRel) + " or more"
 			}
-			p.paragraph("  %s, no difference resolved (%d blocks)%s", ratio, c.N, floor)
+			p.paragraph("  %s, no difference resolved%s", ratio, floor)
 		}
 	}
-	p.notCompared()
+	p.notCompared(said)
 }
 
 // notCompared prints each reason once, with its cells. Cells without any trial
 // to use have their lines among the failures.
-func (p *printer) notCompared() {
+func (p *printer) notCompared(said bool) {
 	var reasons []string
 	labels := map[string][]string{}
 	for _, c := range p.s.Cells {
@@ -185,6 +187,9 @@ func (p *printer) notCompared() {
 			reasons = append(reasons, c.NotCompared)
 		}
 		labels[c.NotCompared] = append(labels[c.NotCompared], c.Label)
+	}
+	if len(reasons) > 0 && !said {
+		p.line("")
 	}
 	for _, why := range reasons {
 		of := ""
@@ -256,22 +261,24 @@ func (p *printer) failures() {
 	}
 }
 
-// warnings are grouped by code; notes only counted.
+// warnings are grouped by code; of the notes those that bear on reading the table
+// are written out, and the others named.
 func (p *printer) warnings() {
 	var notes []string
 	for _, w := range p.s.Warnings {
-		if w.Severity == energy.SeverityInfo {
-			notes = append(notes, fmt.Sprintf("%s (%d)", w.Code, w.Count))
+		kind, color := string(w.Severity), yellow
+		switch {
+		case w.Code == "random_weights": // has a line of its own
 			continue
-		}
-		color := yellow
-		if w.Severity == energy.SeverityFatal {
+		case w.Code == stats.CodeBelowZero:
+			kind, color = "note", bold
+		case w.Severity == energy.SeverityInfo:
+			notes = append(notes, w.Code)
+			continue
+		case w.Severity == energy.SeverityFatal:
 			color = red
 		}
-		where, about := "", ""
-		if len(w.Cells) > 0 {
-			where = ", " + p.cells(w.Cells)
-		}
+		about := ""
 		if w.varied { // which one the message is
 			if about = "for example"; w.Weighed {
 				about = "worst"
@@ -281,9 +288,32 @@ func (p *printer) warnings() {
 			}
 			about += ": "
 		}
-		p.paragraph("%s %s (%d%s): %s%s", p.color(color, string(w.Severity)), w.Code, w.Count, where, about, OneLine(w.Message))
+		p.paragraph("%s %s%s: %s%s", p.color(color, kind), w.Code, p.where(w), about, OneLine(w.Message))
 	}
 	if len(notes) > 0 {
 		p.paragraph("notes in summary.json: %s", strings.Join(notes, ", "))
 	}
+}
+
+// where says how far a warning reaches: " (in 5 of 6 trials)" if trials gave it,
+// else in how many cells, which are named unless it is all.
+func (p *printer) where(w Warning) string {
+	if len(w.Cells) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("in %d of %d cells", len(w.Cells), len(p.s.Cells))
+	if w.Trials > 0 {
+		all := 0
+		for _, c := range p.s.Cells {
+			all += c.Trials + c.Excluded + c.Failed
+		}
+		for _, c := range p.s.Probes {
+			all += c.Trials + c.Excluded + c.Failed
+		}
+		text = fmt.Sprintf("in %d of %d trials", w.Trials, all)
+	}
+	if len(w.Cells) < len(p.s.Cells) {
+		text += ": " + some(w.Cells)
+	}
+	return " (" + text + ")"
 }

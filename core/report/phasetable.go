@@ -51,26 +51,24 @@ func (p *printer) phases() {
 // significant has three digits.
 func significant(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
-// noPhases prints each reason why cells have no phases once, and what there was
-// of probes.
+// noPhases says in one line which cells have no phases, since each method has its
+// own reason, and what there was of probes.
 func (p *printer) noPhases() {
-	var reasons []string
-	labels := map[string][]string{}
+	var without []string
 	for _, c := range p.s.Cells {
 		if c.Phase != nil && c.Phase.Method == "" {
-			why := c.Phase.Reason()
-			if labels[why] == nil {
-				reasons = append(reasons, why)
-			}
-			labels[why] = append(labels[why], c.Label)
+			without = append(without, c.Label)
 		}
 	}
-	for _, why := range reasons {
-		of := ""
-		if len(labels[why]) < len(p.s.Cells) {
-			of = " of " + some(labels[why])
+	if len(without) > 0 {
+		of, hint := "", ""
+		if len(without) < len(p.s.Cells) {
+			of = " of " + some(without)
 		}
-		p.within(footerWidth, "no energy by phase%s: %s", of, OneLine(why))
+		if len(p.s.Probes) == 0 {
+			hint = "protocol.phase_probes = true may give it; "
+		}
+		p.paragraph("no energy by phase%s (%sthe reasons are in summary.csv)", of, hint)
 	}
 	if trials, excluded, failed := p.probeCounts(); trials+excluded+failed > 0 {
 		p.paragraph("probe trials, in no ranking: %d used, %d excluded, %d failed", trials, excluded, failed)

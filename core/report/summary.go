@@ -84,6 +84,8 @@ type Cell struct {
 	Calibration map[string]float64 `json:"calibration,omitempty"`
 	// Domains that are not part of the headline, each with its own numbers.
 	Domains []Domain `json:"domains,omitempty"`
+	// Doubts are the codes of the warnings of its trials and windows.
+	Doubts []string `json:"doubts,omitempty"`
 	// Phase splits the headline's joules; nil without a trial to use.
 	Phase *phase.Split `json:"phase,omitempty"`
 	// NotCompared says why the cell is in no comparison; "" if it is in one, or
@@ -91,6 +93,7 @@ type Cell struct {
 	NotCompared string `json:"not_compared,omitempty"`
 
 	loads      []result.Trial
+	trials     []result.Trial // finished, with those excluded
 	probe      bool
 	probeID    string
 	modelDoubt string // why its model keeps it out of rankings, or ""
@@ -105,6 +108,7 @@ type Domain struct {
 	Estimated bool              `json:"estimated,omitempty"`
 	Estimates []stats.Estimate  `json:"estimates"`
 	Absent    map[string]string `json:"absent,omitempty"`
+	Doubts    []string          `json:"doubts,omitempty"`
 }
 
 // Failed is a trial without a result.
@@ -255,6 +259,7 @@ func collect(trials, failed []result.Trial) []Cell {
 	for _, t := range trials {
 		c := row(t)
 		c.describe(t)
+		c.trials = append(c.trials, t)
 		if len(fatal(t)) > 0 {
 			c.Excluded++
 			continue

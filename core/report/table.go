@@ -24,17 +24,17 @@ type TableOptions struct {
 	Width int
 }
 
-// Table writes the summary for people: a row for each cell, and below it what
-// the joules cover, how sure the numbers are, and every doubt.
+// Table writes the summary for people: a row for each cell, and below it how the
+// cells compare, what the joules cover, how sure the numbers are, and every doubt.
 func Table(w io.Writer, s Summary, o TableOptions) error {
 	p := printer{w: &strings.Builder{}, s: s, o: o}
 	p.table()
+	p.comparisons()
 	p.phases()
 	p.energy()
 	p.uncertainty()
 	p.calibrated()
 	p.variances()
-	p.comparisons()
 	p.noPhases()
 	p.labels()
 	p.failures()
@@ -265,13 +265,14 @@ func (p *printer) render(columns []column, cells []Cell, nameWidth int) string {
 	}
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(head)
+	heads, rules := headings(cells), []string{""}
 	for i, c := range cells {
-		if i > 0 {
-			before := cells[i-1]
+		if i == 0 {
+			rules[0] = heads[c.Group]
+		} else if before := cells[i-1]; len(before.Estimates) > 0 && c.Group != before.Group {
 			// Never one ranking across groups; cells without numbers stand apart.
-			if len(before.Estimates) > 0 && c.Group != before.Group {
-				t.AppendSeparator()
-			}
+			t.AppendSeparator()
+			rules = append(rules, heads[c.Group])
 		}
 		row := make(table.Row, len(columns))
 		for i, column := range columns {
@@ -280,11 +281,18 @@ func (p *printer) render(columns []column, cells []Cell, nameWidth int) string {
 		t.AppendRow(row)
 	}
 	lines := strings.Split(t.Render(), "\n")
+	rule := lines[slices.IndexFunc(lines, isRule)] // the head's is always there
 	for i := range lines {
+		if lines[i] == rule && len(rules) > 0 {
+			lines[i], rules = p.ruled(rule, rules[0]), rules[1:]
+		}
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n")
 }
+
+// isRule is true for a line of the table without words.
+func isRule(line string) bool { return line != "" && strings.Trim(line, "-─ ") == "" }
 
 // missing stands for a value that is not there.
 const missing = "-"

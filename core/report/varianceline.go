@@ -65,7 +65,7 @@ func (a Advice) text() string {
 	}
 	text := fmt.Sprintf("±%s with %d %s, ±%s with %d", percent(a.NowRel), a.Loads, load, percent(a.TwiceLoadsRel), 2*a.Loads)
 	if a.MoreWindowsRel == nil {
-		return text + "; what more windows would buy shows from protocol.windows = 2 on"
+		return text
 	}
 	text += fmt.Sprintf(", ±%s with %d windows each; ", percent(*a.MoreWindowsRel), a.Windows+1)
 	switch n := *a.EfficientWindows; n {
@@ -92,5 +92,11 @@ func (p *printer) coverage() string {
 	if len(factors) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %s by t with n-1 (coverage factor %s); sensor: its stated bounds", percent(p.s.Confidence), some(factors))
+	bounds := "model"
+	for _, c := range p.s.Cells {
+		if len(c.loads) > 0 && strings.HasPrefix(c.boundsOf(), "sensor") {
+			bounds = "sensor"
+		}
+	}
+	return fmt.Sprintf(" %s by t with n-1 (coverage factor %s); %s: its stated bounds", percent(p.s.Confidence), some(factors), bounds)
 }

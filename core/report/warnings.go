@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/llenergymeasure/llem/core/energy"
@@ -20,12 +21,16 @@ type Warning struct {
 	// Weighed says that the message is the worst one's.
 	Weighed bool `json:"weighed,omitempty"`
 	Count   int  `json:"count"`
+	// Trials that gave it, each counted once; 0 if only statistics did.
+	Trials int `json:"trials,omitempty"`
 	// Cells concerned, by label.
 	Cells []string `json:"cells,omitempty"`
 
 	worse  *float64 // how bad it is among those of its code; nil = not known
 	bare   string   // the message without the metric's name, "" = the message
 	varied bool     // bare messages differ
+	trial  string   // which trial gives it, or ""
+	trials []string // that gave it
 }
 
 // warningList groups warnings by code and severity.
@@ -44,6 +49,10 @@ func (l *warningList) add(w Warning, cell string) {
 		x.Message, x.Cell, x.worse = w.Message, w.Cell, w.worse
 	}
 	x.Count++
+	if w.trial != "" && !slices.Contains(x.trials, w.trial) {
+		x.trials = append(x.trials, w.trial)
+		x.Trials = len(x.trials)
+	}
 	x.Weighed = x.worse != nil && x.varied
 	if cell != "" && !slices.Contains(x.Cells, cell) {
 		x.Cells = append(x.Cells, cell)
@@ -52,12 +61,13 @@ func (l *warningList) add(w Warning, cell string) {
 
 func (l *warningList) trial(t result.Trial) {
 	label := cmp.Or(t.Cell.Label, t.Cell.ID)
+	id := fmt.Sprintf("%s/%d/%s", t.Cell.ID, t.Block, t.Dir)
 	for _, w := range t.Warnings {
-		l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessOfTrial(t, w)}, label)
+		l.add(Warning{trial: id, Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessOfTrial(t, w)}, label)
 	}
 	for _, window := range t.Windows {
 		for _, w := range window.Warnings {
-			l.add(Warning{Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessInWindow(window, w)}, label)
+			l.add(Warning{trial: id, Code: w.Code, Severity: w.Severity, Message: w.Message, worse: badnessInWindow(window, w)}, label)
 		}
 		// What makes the headline is in the window's own list already.
 		for _, d := range window.Domains {
@@ -65,10 +75,10 @@ func (l *warningList) trial(t result.Trial) {
 				continue
 			}
 			for _, w := range d.Window.Warnings {
-				l.add(Warning{Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message, worse: badnessInWindow(window, w)}, label)
+				l.add(Warning{trial: id, Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message, worse: badnessInWindow(window, w)}, label)
 			}
 			if d.Error != "" {
-				l.add(Warning{Code: "domain_without_energy", Severity: energy.SeverityWarning, Message: d.Error}, label)
+				l.add(Warning{trial: id, Code: "domain_without_energy", Severity: energy.SeverityWarning, Message: d.Error}, label)
 			}
 		}
 	}
