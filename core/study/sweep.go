@@ -2,8 +2,8 @@ package study
 
 import (
 	"fmt"
-	"math"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
