@@ -37,7 +37,8 @@ type passAnswer struct {
 	Aborted bool    `json:"aborted"`
 }
 
-// batch is one static batch. Stamps has one for each step, if asked for.
+// batch is one static batch. Stamps has one for each step, if asked for and if
+// each step made one token of each sequence: speculation makes several.
 type batch struct {
 	BeginNs         int64   `json:"begin_ns"`
 	FirstNs         int64   `json:"first_ns"`
@@ -136,20 +137,16 @@ func (a *passAnswer) complete(c *sdk.Completion, r row, out []byte, record sdk.R
 	return out[4*r.tokens:], nil
 }
 
-// stepwise tells whether each step made one token of each sequence, so that the
-// stamps of steps are those of tokens; speculation makes several.
-func (b batch) stepwise(tokens int) bool { return len(b.Stamps) >= tokens && b.Steps == len(b.Stamps) }
-
 // lastOf is when the last of a sequence's tokens was on the device.
 func (b batch) lastOf(tokens int) int64 {
-	if b.stepwise(tokens) {
+	if len(b.Stamps) >= tokens {
 		return b.Stamps[tokens-1]
 	}
 	return b.EndNs
 }
 
 func (b batch) chunks(tokens int) []sdk.Chunk {
-	if !b.stepwise(tokens) {
+	if len(b.Stamps) < tokens {
 		return nil
 	}
 	list := make([]sdk.Chunk, tokens)

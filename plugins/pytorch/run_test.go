@@ -181,3 +181,41 @@ func TestPromptLookup(t *testing.T) {
 		t.Errorf("%d steps, %d accepted, error %v", *counters.EngineSteps, *counters.SpecAccepted, err)
 	}
 }
+
+// Settings that change how it is computed change no token, and are read back.
+func TestSettingsThatChangeNoToken(t *testing.T) {
+	for name, c := range map[string]struct{ given, resolved sdk.Table }{
+		"eager":     {sdk.Table{"attn_implementation": "eager"}, sdk.Table{"attn_implementation": "eager"}},
+		"no cache":  {sdk.Table{"use_cache": false}, sdk.Table{"use_cache": false}},
+		"static":    {sdk.Table{"cache_implementation": "static", "compile": false}, sdk.Table{"cache_implementation": "static", "compile": false}},
+		"assistant": {sdk.Table{"assistant_model": fromEnvironment(t, "LLEM_TEST_MODEL")}, sdk.Table{"cache_implementation": "dynamic"}},
+		"switches":  {sdk.Table{"matmul_precision": "high", "interop_threads": int64(1)}, sdk.Table{"matmul_precision": "high", "interop_threads": int64(1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.given["dtype"] = "float32"
+			b, report := loadEngine(t, engineCell(t, c.given))
+			for key, value := range c.resolved {
+				if report.Resolved[key] != value {
+					t.Errorf("%s is %v, read back", key, report.Resolved[key])
+				}
+			}
+			if len(report.Warnings) > 0 {
+				t.Errorf("warnings %+v", report.Warnings)
+			}
+			spec := batchOf4
+			spec.RequestsPerPass = 1
+			got := drive(t, b, spec, workOf(6, []uint32{45, 74, 81, 81, 84}))
+			if *got.completions[0].OutputHash != sdk.OutputHash([]uint32{1419, 1742, 726, 726, 726, 726}) {
+				t.Errorf("other tokens: %+v", got.completions[0])
+			}
+		})
+	}
+}
+
+// What was asked for and is not in use is a warning that names it.
+func TestWhatDidNotTakeEffect(t *testing.T) {
+	_, report := loadEngine(t, engineCell(t, sdk.Table{"allow_tf32": true}))
+	if w := report.Warnings; len(w) != 1 || w[0].Code != "dormant_parameter" || w[0].KeyPath != "allow_tf32" {
+		t.Errorf("warnings %+v", w)
+	}
+}

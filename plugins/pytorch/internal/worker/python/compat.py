@@ -35,6 +35,13 @@ def attention_in_use(model):
     return getattr(config, "_attn_implementation", None) or "unknown"
 
 
+def no_end_of_speculation(transformers):
+    """Settings of generate for speculation that ignores the end of sequence:
+    earlier versions cannot do without one, so they get one that never comes."""
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return {} if version >= (5, 17) else {"eos_token_id": -1, "pad_token_id": 0}
+
+
 def cache_bytes_per_token(torch, layers):
     """What one token of one sequence takes in a cache, or None where its layers
     do not show their tensors."""

@@ -15,9 +15,13 @@ import loading
 
 class Watch:
     """A stopping criterion that never stops, except for an abort. Its cost is
-    one call of a Python function and one addition on the device a step."""
+    one call of a Python function and one addition on the device a step.
 
-    def __init__(self, torch, device, line, every_step):
+    Speculation asks its criteria at other moments, too: there a hook of the
+    model tells of the steps, and they are not those of tokens."""
+
+    def __init__(self, torch, device, line, every_step, speculates=False):
+        self.speculates = speculates
         self.torch, self.line, self.every_step = torch, line, every_step
         self.cuda = device.type == "cuda"
         self.device = device
@@ -41,10 +45,14 @@ class Watch:
         event.record()
         return event
 
-    def __call__(self, input_ids, scores, **kwargs):
+    def step(self, *_):
         self.steps += 1
         if self.every_step or not self.marks:
             self.marks.append(self._event() if self.cuda else time.monotonic_ns())
+
+    def __call__(self, input_ids, scores, **kwargs):
+        if not self.speculates:
+            self.step()
         rows = input_ids.shape[0]
         if self.line is not None and self.line.aborted:
             return self.torch.ones(rows, dtype=self.torch.bool, device=input_ids.device)
@@ -77,6 +85,7 @@ class Engine:
         # What the model's authors suggest for sampling is not what the study
         # asked for: only the workload decides.
         model.generation_config = transformers.GenerationConfig(bos_token_id=own.bos_token_id)
+        self.speculates = assistant is not None or "prompt_lookup_num_tokens" in parameters
         self.extra = loading.extra(parameters, "generate")
         self.options = self.cache_options()
         self.cache_classes = []
@@ -122,6 +131,8 @@ class Engine:
         if not exact and self.eos is not None:
             options["eos_token_id"] = self.eos
             options["pad_token_id"] = self.eos[0] if isinstance(self.eos, list) else self.eos
+        elif self.speculates:
+            options.update(compat.no_end_of_speculation(self.transformers))
         if sampling["temperature"] > 0:
             options.update(do_sample=True, temperature=float(sampling["temperature"]), top_k=sampling["top_k"], top_p=float(sampling["top_p"] or 1))
         else:
@@ -155,7 +166,7 @@ class Engine:
                 break
             members = order[at : at + self.batch_size]
             prompts = [ids[starts[i] : starts[i] + lengths[i]] for i in members]
-            watch = Watch(torch, self.device, line, every_step)
+            watch = Watch(torch, self.device, line, every_step, self.speculates)
             new, end_ns = self.generate(watch, prompts, [most[i] for i in members], call["sampling"], call["exact"], call["first"] + at)
             stamps = watch.stamps(end_ns)
             computed = new.shape[1]
@@ -170,7 +181,7 @@ class Engine:
             padding += widest * len(members) - prompt_tokens + computed * len(members) - kept
             self.count(prompt_tokens, kept, widest * len(members), computed, watch.steps, len(members))
             batches.append({
-                "begin_ns": watch.begin_ns, "first_ns": stamps[0] if stamps else end_ns, "end_ns": end_ns, "stamps": stamps if every_step else [],
+                "begin_ns": watch.begin_ns, "first_ns": stamps[0] if stamps else end_ns, "end_ns": end_ns, "stamps": stamps if every_step and not self.speculates else [],
                 "steps": watch.steps, "prompt_positions": widest * len(members), "rows": len(members),
             })  # fmt: skip
             if not line.aborted:
@@ -198,10 +209,13 @@ class Engine:
         config = self.config(max(most), sampling, exact)
         watch.start()
         options = {"assistant_model": self.assistant} if self.assistant is not None else {}
+        hook = self.model.register_forward_hook(watch.step) if self.speculates else None
         out = self.model.generate(
             batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
             stopping_criteria=[watch], **options,
         )  # fmt: skip
+        if hook is not None:
+            hook.remove()
         new = out[:, width:].cpu()
         self.synchronize()
         return new, time.monotonic_ns()
@@ -220,7 +234,7 @@ class Engine:
         c["prompt_tokens"] += prompt_tokens
         c["output_tokens"] += output_tokens
         c["scheduled_tokens"] += prompt_positions + max(0, computed - 1) * rows
-        if self.assistant is not None or "prompt_lookup_num_tokens" in self.p:
+        if self.speculates:
             c["spec_accepted"] += max(0, computed - steps) * rows
 
     # --- what is known besides
@@ -253,7 +267,7 @@ class Engine:
         else:
             named.append({"name": "peak_memory_bytes", "unit": "B", "value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
         counts = dict(self.counts)
-        if self.assistant is None and "prompt_lookup_num_tokens" not in self.p:
+        if not self.speculates:
             del counts["spec_accepted"]
         if self.kv_bytes:
             named.append({"name": "kv_cache_bytes", "unit": "B", "value": self.kv_bytes})
