@@ -16,7 +16,8 @@ type conn struct {
 	served  int  // answers so far
 	stream  *stream
 	out     []byte // what is left of the request
-	body    []byte // the buffer that out is a part of
+	size    int    // of the whole request
+	body    []byte // the buffer that out is a part of, if it is used again
 	sinceNs int64  // of the last byte, of being idle, or of the connect call
 }
 
@@ -55,6 +56,24 @@ func (r *receiver) receive(fd int, p []byte) (n int, wallNs int64, err error) {
 		}
 	}
 	return n, wallNs, nil
+}
+
+// reuse takes back the buffer of a request that needs it no more.
+func (r *reactor) reuse(c *conn) {
+	if c.body != nil {
+		r.buffers = append(r.buffers, c.body)
+	}
+	c.out, c.body = nil, nil
+}
+
+// send is send(2) without telling the scheduler, as receive is: neither call
+// ever waits.
+func send(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // connect starts a connection; it is up at once or when the reactor says so.
@@ -177,9 +196,9 @@ func (r *reactor) write(c *conn) {
 			r.lateness.add(s.sent - s.intended)
 		}
 	}
-	partly := len(c.out) < len(c.body)
+	partly := len(c.out) < c.size
 	for len(c.out) > 0 {
-		n, err := unix.Write(c.fd, c.out)
+		n, err := send(c.fd, c.out)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
@@ -207,6 +226,5 @@ func (r *reactor) write(c *conn) {
 			r.finish(c, false)
 		}
 	}
-	r.buffers = append(r.buffers, c.body)
-	c.out, c.body = nil, nil
+	r.reuse(c)
 }

@@ -36,30 +36,45 @@ func parseHead(b []byte) (h head, used int, err error) {
 		}
 	}
 	h.length = -1
-	first := true
-	for line := range bytes.Lines(b[:end]) {
-		line = bytes.TrimRight(line, "\r\n")
-		if first {
-			first = false
-			// HTTP/1.1 200 OK
-			if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
-				return h, 0, errHead
-			}
-			h.close = line[7] == '0'
-			if h.status, err = strconv.Atoi(string(line[9:12])); err != nil {
-				return h, 0, errHead
+	for rest, first := b[:end], true; len(rest) > 0; first = false {
+		line := rest
+		if at := bytes.IndexByte(rest, '\n'); at >= 0 {
+			line, rest = rest[:at], rest[at+1:]
+		} else {
+			rest = nil
+		}
+		line = bytes.TrimSuffix(line, []byte{'\r'})
+		if !first {
+			if err := h.field(line); err != nil {
+				return h, 0, err
 			}
 			continue
 		}
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if err := h.field(name, bytes.TrimSpace(value)); err != nil {
-			return h, 0, err
+		// HTTP/1.1 200 OK
+		if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
+			return h, 0, errHead
+		}
+		h.close = line[7] == '0'
+		if h.status, err = strconv.Atoi(string(line[9:12])); err != nil {
+			return h, 0, errHead
 		}
 	}
 	return h, end + gap, nil
 }
 
-func (h *head) field(name, value []byte) error {
+func (h *head) field(line []byte) error {
+	at := bytes.IndexByte(line, ':')
+	if at < 0 {
+		return nil
+	}
+	// Most fields are of no interest; their lengths tell.
+	name, value := line[:at], line[at+1:]
+	switch len(name) {
+	case len("connection"), len("retry-after"), len("content-type"), len("content-length"), len("transfer-encoding"):
+		value = bytes.TrimSpace(value)
+	default:
+		return nil
+	}
 	is := func(what string) bool { return len(name) == len(what) && strings.EqualFold(string(name), what) }
 	has := func(what string) bool { return strings.Contains(strings.ToLower(string(value)), what) }
 	switch {

@@ -269,8 +269,10 @@ func (r *reactor) send(request sdk.Request, intended int64) {
 	}
 	r.inFlight++
 	c.stream, s.conn = s, c
-	c.body = r.body(request.Index, request.Item)
-	c.out = c.body
+	body, own := r.body(request.Index, request.Item)
+	if c.out, c.size = body, len(body); own {
+		c.body = body
+	}
 	if c.up {
 		r.write(c)
 	}

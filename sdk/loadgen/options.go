@@ -52,6 +52,9 @@ type Generator struct {
 	host    string
 	address unix.Sockaddr
 	family  int
+
+	prepared *sdk.Work // whose first requests are rendered
+	rendered [][]byte
 }
 
 // New checks the options and looks up the server's address.

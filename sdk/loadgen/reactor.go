@@ -74,6 +74,9 @@ const (
 	decodeSlice = 32 << 10
 	// decodeAt is how much a request may hold before it is queued.
 	decodeAt = 16 << 10
+	// queueLimit requests more than are in flight may wait to be decoded; when no
+	// moment is idle, they come between.
+	queueLimit = 64
 	// goneAfter connection attempts in a row, nothing listens any more.
 	goneAfter = 20
 )
@@ -151,7 +154,7 @@ func (r *reactor) step(ctx context.Context, timeoutMs int) error {
 	}
 	r.freeSlots = append(r.freeSlots, r.closedSlots...)
 	r.closedSlots = r.closedSlots[:0]
-	if n <= 0 {
+	if n <= 0 || len(r.queue) > queueLimit+r.inFlight {
 		r.work(decodeSlice)
 	} else if r.memory > r.g.options.MemoryBytes/2 {
 		r.relieve()
@@ -273,11 +276,10 @@ func (r *reactor) finish(c *conn, keep bool) {
 	c.stream, s.conn = nil, nil
 	c.served++
 	c.sinceNs = r.nowNs
-	if c.body != nil {
-		r.buffers = append(r.buffers, c.body)
-		c.out, c.body = nil, nil
-		keep = false
+	if len(c.out) > 0 {
+		keep = false // it answered before it had the whole request
 	}
+	r.reuse(c)
 	if keep {
 		r.idle = append(r.idle, c)
 	} else {

@@ -14,8 +14,7 @@ type rig struct {
 	options Options
 	spec    sdk.RunSpec
 	work    *sdk.Work
-	// seen is told of each event of the Run.
-	seen func(run *sdk.Run, e sdk.RunEvent)
+	begun   func(*sdk.Run)
 }
 
 type outcome struct {
@@ -57,8 +56,7 @@ func (r *rig) run(t testing.TB, ctx context.Context, url string) outcome {
 	}
 	out := outcome{completions: map[uint32]sdk.Completion{}}
 	var mu sync.Mutex
-	var run *sdk.Run
-	run = sdk.NewRun(r.spec, r.work, func(e sdk.RunEvent) {
+	run := sdk.NewRun(r.spec, r.work, func(e sdk.RunEvent) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch x := e.(type) {
@@ -72,10 +70,10 @@ func (r *rig) run(t testing.TB, ctx context.Context, url string) outcome {
 				out.completions[c.Request] = c
 			}
 		}
-		if r.seen != nil {
-			r.seen(run, e)
-		}
 	})
+	if r.begun != nil {
+		r.begun(run)
+	}
 	out.report, out.err = g.Run(ctx, run)
 	if out.finished, err = run.Finish(); err != nil {
 		t.Error(err)

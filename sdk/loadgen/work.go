@@ -1,8 +1,35 @@
 package loadgen
 
 import (
+	"context"
+
 	"github.com/llenergymeasure/llem/sdk"
 )
+
+// mostPreparedBytes bounds what Prepare renders: some hundred thousand requests
+// of a hundred tokens, or ten thousand of a thousand.
+const mostPreparedBytes = 64 << 20
+
+// Prepare renders work's requests outside every window; a backend calls it from
+// its own Prepare (sdk.Preparer). It is not needed: what is not rendered before
+// is rendered in idle moments, a few requests ahead.
+func (g *Generator) Prepare(ctx context.Context, work *sdk.Work) error {
+	e, err := newEncoder(g.options, g.host, work)
+	if err != nil {
+		return err
+	}
+	g.prepared, g.rendered = work, nil
+	bytes := 0
+	for _, item := range work.Items {
+		if bytes > mostPreparedBytes || ctx.Err() != nil {
+			break
+		}
+		body := e.append(nil, item)
+		bytes += len(body)
+		g.rendered = append(g.rendered, body)
+	}
+	return ctx.Err()
+}
 
 // ahead holds requests that are rendered before they are due.
 type ahead struct {
@@ -12,23 +39,26 @@ type ahead struct {
 	most   int // how many to hold
 }
 
-// mostAheadBytes bounds what is rendered before it is due.
+// mostAheadBytes bounds what is rendered in idle moments.
 const mostAheadBytes = 16 << 20
 
-// body returns the rendered request, from the stock if it is there.
-func (r *reactor) body(index uint32, item sdk.WorkItem) []byte {
+// body returns the rendered request, from the stock if it is there, and whether
+// its buffer may be used again.
+func (r *reactor) body(index uint32, item sdk.WorkItem) (body []byte, own bool) {
+	if r.g.prepared == r.run.Work() && int(index) < len(r.g.rendered) {
+		r.ahead.first = index + 1
+		return r.g.rendered[index], false
+	}
 	if len(r.ahead.bodies) > 0 && r.ahead.first == index {
 		b := r.ahead.bodies[0]
 		r.ahead.bodies = r.ahead.bodies[1:]
 		r.ahead.bytes -= len(b)
 		r.ahead.first++
-		return b
+		return b, true
 	}
-	for _, b := range r.ahead.bodies {
-		r.buffers = append(r.buffers, b)
-	}
+	r.buffers = append(r.buffers, r.ahead.bodies...)
 	r.ahead.bodies, r.ahead.bytes, r.ahead.first = r.ahead.bodies[:0], 0, index+1
-	return r.encoder.append(r.buffer(), item)
+	return r.encoder.append(r.buffer(), item), true
 }
 
 func (r *reactor) buffer() []byte {
@@ -45,6 +75,9 @@ func (r *reactor) buffer() []byte {
 func (r *reactor) canRender() bool {
 	a := &r.ahead
 	next := int(a.first) + len(a.bodies)
+	if r.g.prepared == r.run.Work() && next < len(r.g.rendered) {
+		return false
+	}
 	return len(a.bodies) < a.most && a.bytes < mostAheadBytes && next < len(r.run.Work().Items)
 }
 

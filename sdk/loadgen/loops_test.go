@@ -1,0 +1,295 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/loadgen/mockserver"
+)
+
+func TestBatches(t *testing.T) {
+	server := start(t, mockserver.Options{})
+	r := newRig(sdk.LoopBatch, 14) // three passes of four, two are left
+	out := r.run(t, t.Context(), server.URL())
+	if out.err != nil || len(out.passes) != 3 || len(out.completions) != 12 {
+		t.Fatalf("%d passes, %d completions, %v", len(out.passes), len(out.completions), out.err)
+	}
+	for i, p := range out.passes {
+		if p.Requests != 4 || p.OutputTokens != 32 || p.PromptTokens != 12 || int(p.FirstRequest) != 4*i {
+			t.Errorf("pass %d: %+v", i, p)
+		}
+		for k := range uint32(4) {
+			c := out.completions[p.FirstRequest+k]
+			if c.SentNs < p.BeginNs || c.LastNs > p.EndNs {
+				t.Errorf("request %d lies outside of its pass", c.Request)
+			}
+		}
+		if i > 0 && p.BeginNs < out.passes[i-1].EndNs {
+			t.Errorf("pass %d begins before the one before it ends", i)
+		}
+	}
+}
+
+// TestOpenLoop: each request leaves at its moment or later, never earlier and
+// never out of turn, however many are in flight.
+func TestOpenLoop(t *testing.T) {
+	server := start(t, mockserver.Options{Step: 2 * time.Millisecond})
+	r := newRig(sdk.LoopOpen, 40)
+	for i := range r.work.Items {
+		r.work.Items[i].ArrivalOffsetNs = int64(i/2) * 1e6 // two at a time
+	}
+	out := r.run(t, t.Context(), server.URL())
+	if out.err != nil || len(out.completions) != 40 {
+		t.Fatalf("%d completions, %v", len(out.completions), out.err)
+	}
+	begin := out.completions[0].IntendedNs
+	for i := range uint32(40) {
+		c := out.completions[i]
+		if c.Failed() || c.IntendedNs-begin != r.work.Items[i].ArrivalOffsetNs || c.SentNs < c.IntendedNs {
+			t.Errorf("request %d: intended %d, sent %d after the begin, %s", i, c.IntendedNs-begin, c.SentNs-begin, c.Error)
+		}
+		if i > 0 && c.SentNs < out.completions[i-1].SentNs && server.Connections.Load() <= openSpare {
+			t.Errorf("request %d was sent before the one before it", i)
+		}
+	}
+	if out.report.LatenessMostNs <= 0 || out.report.LatenessP99Ns > out.report.LatenessMostNs {
+		t.Errorf("lateness p99 %d, most %d", out.report.LatenessP99Ns, out.report.LatenessMostNs)
+	}
+}
+
+// TestClosedLoop: never more than asked are in flight, and the connections are
+// used again.
+func TestClosedLoop(t *testing.T) {
+	server := start(t, mockserver.Options{Step: time.Millisecond})
+	r := newRig(sdk.LoopClosed, 40)
+	r.spec.First = 10
+	out := r.run(t, t.Context(), server.URL())
+	if out.err != nil || len(out.completions) != 30 || out.report.Failed != 0 {
+		t.Fatalf("%d completions, %d failed, %v", len(out.completions), out.report.Failed, out.err)
+	}
+	if n := server.Connections.Load(); n != 4 {
+		t.Errorf("4 in flight took %d connections", n)
+	}
+	for i, c := range out.completions {
+		inFlight := 0
+		for _, other := range out.completions {
+			if other.SentNs <= c.SentNs && other.LastNs > c.SentNs {
+				inFlight++
+			}
+		}
+		if inFlight > 4 {
+			t.Errorf("%d were in flight when request %d was sent", inFlight, i)
+		}
+	}
+	if out.report.FallbackStamps == out.report.Reads {
+		t.Error("the kernel stamped nothing")
+	}
+}
+
+func TestRecordAndLimits(t *testing.T) {
+	server := start(t, mockserver.Options{Mode: mockserver.TwoTokens})
+	for _, c := range []struct {
+		record sdk.Record
+		chunks int
+	}{{sdk.RecordRequest, 0}, {sdk.RecordChunk, 4}, {sdk.RecordToken, 8}} {
+		r := newRig(sdk.LoopClosed, 40)
+		r.spec.Record, r.spec.MaxRequests = c.record, 6
+		out := r.run(t, t.Context(), server.URL())
+		if len(out.completions) != 6 || out.finished.Reason != sdk.FinishLimit {
+			t.Errorf("%d completions, ended as %s", len(out.completions), out.finished.Reason)
+		}
+		for _, done := range out.completions {
+			if len(done.Chunks) != c.chunks || done.OutputTokens != 8 || done.FirstNs == 0 || done.LastNs < done.FirstNs {
+				t.Errorf("record %s: %+v", c.record, done)
+			}
+		}
+	}
+}
+
+// TestStops ends Runs in each way, and each time everything that was sent is
+// completed.
+func TestStops(t *testing.T) {
+	for _, loop := range []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen} {
+		for _, kind := range []sdk.StopKind{sdk.StopDrain, sdk.StopAbort} {
+			t.Run(string(loop)+" "+string(kind), func(t *testing.T) {
+				// Answers take minutes if they are not broken off.
+				server := start(t, mockserver.Options{Step: time.Millisecond})
+				r := newRig(loop, 1000)
+				for i := range r.work.Items {
+					r.work.Items[i].ArrivalOffsetNs = int64(i) * 1e6
+					if kind == sdk.StopAbort {
+						r.work.Items[i].MaxTokens = 1 << 20
+					}
+				}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				var run *sdk.Run
+				var events atomic.Int64
+				stop := func() {
+					run.RequestStop(kind)
+					if kind == sdk.StopAbort {
+						cancel(sdk.ErrAborted)
+					}
+				}
+				r.options.Observe = func(uint32, int64, []byte) {
+					if events.Add(1) == 100 {
+						stop()
+					}
+				}
+				r.begun = func(x *sdk.Run) { run = x }
+				out := r.run(t, ctx, server.URL())
+				if out.err != nil || len(out.completions) == 0 || len(out.completions) == 1000 {
+					t.Fatalf("%d completions, %v", len(out.completions), out.err)
+				}
+				aborted := 0
+				for _, c := range out.completions {
+					if c.FinishReason == "aborted" {
+						aborted++
+					} else if c.Failed() {
+						t.Errorf("request %d: %s", c.Request, c.Error)
+					}
+				}
+				if (kind == sdk.StopAbort) != (aborted > 0) || int64(aborted) != out.report.Aborted {
+					t.Errorf("%d of %d were aborted, the report says %d", aborted, len(out.completions), out.report.Aborted)
+				}
+			})
+		}
+	}
+}
+
+// TestIdleOpenLoopStops: nothing is due for an hour and the host has enough.
+func TestIdleOpenLoopStops(t *testing.T) {
+	server := start(t, mockserver.Options{})
+	for _, c := range []struct {
+		name string
+		stop func(*sdk.Run, context.CancelCauseFunc)
+		want error
+	}{
+		{"drain", func(run *sdk.Run, _ context.CancelCauseFunc) { run.RequestStop(sdk.StopDrain) }, nil},
+		{"cancel", func(_ *sdk.Run, cancel context.CancelCauseFunc) { cancel(nil) }, context.Canceled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(sdk.LoopOpen, 2)
+			r.work.Items[1].ArrivalOffsetNs = int64(time.Hour)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			var run *sdk.Run
+			r.begun = func(x *sdk.Run) { run = x }
+			once := false
+			r.options.Observe = func(uint32, int64, []byte) {
+				if !once {
+					once = true
+					c.stop(run, cancel)
+				}
+			}
+			if out := r.run(t, ctx, server.URL()); !errors.Is(out.err, c.want) || len(out.completions) != 1 {
+				t.Errorf("%v with %d completions", out.err, len(out.completions))
+			}
+		})
+	}
+}
+
+// TestServerDies: what was in flight fails, and the Run does not ask a dead
+// address for ever.
+func TestServerDies(t *testing.T) {
+	for _, loop := range []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen} {
+		t.Run(string(loop), func(t *testing.T) {
+			server := start(t, mockserver.Options{Step: time.Millisecond})
+			r := newRig(loop, 10_000)
+			r.spec.RequestsPerPass = 32
+			for i := range r.work.Items {
+				r.work.Items[i].ArrivalOffsetNs = int64(i) * 1e6
+			}
+			events := 0
+			r.options.Observe = func(uint32, int64, []byte) {
+				if events++; events == 100 {
+					server.Close()
+				}
+			}
+			out := r.run(t, t.Context(), server.URL())
+			if !errors.Is(out.err, sdk.EngineCrashed) || out.report.Failed == 0 || out.report.Failed == 10_000 {
+				t.Errorf("%v, %d failed", out.err, out.report.Failed)
+			}
+		})
+	}
+	t.Run("before", func(t *testing.T) {
+		server := start(t, mockserver.Options{})
+		server.Close()
+		out := newRig(sdk.LoopClosed, 8).run(t, t.Context(), server.URL())
+		if !errors.Is(out.err, sdk.EngineCrashed) || len(out.completions) != 0 {
+			t.Errorf("%v, %d completions", out.err, len(out.completions))
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	for _, o := range []Options{
+		{URL: "https://127.0.0.1", Dialect: VLLM()}, {URL: "127.0.0.1:8000", Dialect: VLLM()}, {URL: "http://", Dialect: VLLM()},
+		{URL: "http://127.0.0.1:99999", Dialect: VLLM()}, {URL: "http://127.0.0.1"}, {URL: "http://127.0.0.1", Dialect: VLLM(), APIKey: "a\r\nb"},
+	} {
+		if _, err := New(t.Context(), o); !errors.Is(err, sdk.InvalidRequest) {
+			t.Errorf("%s: %v", o.URL, err)
+		}
+	}
+	server := start(t, mockserver.Options{})
+	r := newRig(sdk.LoopClosed, 8)
+	r.spec.Concurrency = math.MaxUint32
+	if out := r.run(t, t.Context(), server.URL()); !errors.Is(out.err, sdk.UnsupportedParameter) || !strings.Contains(out.err.Error(), "ulimit") {
+		t.Errorf("more requests than descriptors: %v", out.err)
+	}
+}
+
+// TestMemory: what can be decoded is, an event that is too large fails alone.
+func TestMemory(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		mode    mockserver.Mode
+		change  func(*Options)
+		failure string
+	}{
+		{"decoded early", mockserver.Normal, func(o *Options) { o.MemoryBytes = 64 << 10 }, ""},
+		{"given up", mockserver.HugeEvent, func(o *Options) { o.MemoryBytes = 2 << 20 }, "memory_limit: "},
+		{"event too long", mockserver.HugeEvent, func(o *Options) { o.MaxEventBytes = 1 << 20 }, "event_too_long: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := start(t, mockserver.Options{Mode: c.mode})
+			r := newRig(sdk.LoopClosed, 12)
+			for i := range r.work.Items {
+				r.work.Items[i].MaxTokens = 200
+			}
+			c.change(&r.options)
+			out := r.run(t, t.Context(), server.URL())
+			for i, done := range out.completions {
+				if c.failure == "" && (done.Failed() || done.OutputTokens != 200) || !strings.HasPrefix(done.Error, c.failure) {
+					t.Errorf("request %d: %d tokens, %q", i, done.OutputTokens, done.Error)
+				}
+			}
+			if out.err != nil || len(out.completions) != 12 {
+				t.Errorf("%d completions, %v", len(out.completions), out.err)
+			}
+		})
+	}
+}
+
+// TestLongPrompts are larger than a socket takes at once.
+func TestLongPrompts(t *testing.T) {
+	server := start(t, mockserver.Options{})
+	r := newRig(sdk.LoopClosed, 6)
+	for i := range r.work.Items {
+		ids := make([]uint32, 2_000_000)
+		for k := range ids {
+			ids[k] = uint32(i + k)
+		}
+		r.work.Items[i].TokenIDs = ids
+	}
+	out := r.run(t, t.Context(), server.URL())
+	if len(out.completions) != 6 || out.report.Failed != 0 || out.report.PromptsDiffer != 0 {
+		t.Errorf("%d completions, %d failed, %d with other prompts", len(out.completions), out.report.Failed, out.report.PromptsDiffer)
+	}
+}
