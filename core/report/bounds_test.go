@@ -48,6 +48,26 @@ func TestBoundsOfAModel(t *testing.T) {
 	}
 }
 
+// A difference that only nonsense would show is no percentage.
+func TestUnresolvedDifferenceSaysWhatWouldShow(t *testing.T) {
+	for spread, want := range map[float64]string{
+		0.05: "= 1.02x [0.88, 1.17], no difference resolved; these 3 blocks would show one of ",
+		0.7:  " times or more\n",
+	} {
+		var list []result.Trial
+		for block, sign := range []float64{1, -1, 1} {
+			list = append(list, aTrial("a", block, 0.5), aTrial("b", block, 0.5*(1+sign*spread)))
+		}
+		text := printed(t, Summarize(list, nil, Options{}), TableOptions{})
+		if !strings.Contains(text, want) || !strings.Contains(text, "(geometric mean of per-block ratios; lower is better):") {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if got := difference(1.42); got != "142 %" {
+		t.Errorf("difference(1.42) = %s", got)
+	}
+}
+
 // The CSV has the doubts of a cell's trials and windows in each of its rows, and
 // those of one domain in that domain's alone.
 func TestCSVHasTheDoubtsOfTheTrials(t *testing.T) {

@@ -159,19 +159,28 @@ func (p *printer) comparisons() {
 			if p.s.Cells[g.Cells[0]].Estimated { // as all of its boundary
 				mark = "≈"
 			}
-			ratio := fmt.Sprintf("%s / %s = %s%s× [%s, %s]", c.Candidate, c.Baseline, mark, digits(c.Ratio, 3), digits(*c.Lo, 3), digits(*c.Hi, 3))
+			d := min(3, decimals(stats.Estimate{Centre: c.Ratio, Lo: c.Lo, Hi: c.Hi}))
+			ratio := fmt.Sprintf("%s / %s = %s%s× [%s, %s]", c.Candidate, c.Baseline, mark, digits(c.Ratio, d), digits(*c.Lo, d), digits(*c.Hi, d))
 			if c.Resolved {
 				p.paragraph("  %s (%d blocks, p = %s)", ratio, c.N, pText(c))
 				continue
 			}
 			floor := ""
 			if c.MDDRel != nil {
-				floor = "; these " + strconv.Itoa(c.N) + " blocks would show one of " + percent(*c.MDDRel) + " or more"
+				floor = "; these " + strconv.Itoa(c.N) + " blocks would show one of " + difference(*c.MDDRel) + " or more"
 			}
 			p.paragraph("  %s, no difference resolved%s", ratio, floor)
 		}
 	}
 	p.notCompared(said)
+}
+
+// difference is in percent as long as anybody reads it so.
+func difference(rel float64) string {
+	if rel >= 10 {
+		return digits2(1+rel) + " times"
+	}
+	return percent(rel)
 }
 
 // notCompared prints each reason once, with its cells. Cells without any trial

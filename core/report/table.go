@@ -37,8 +37,12 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.variances()
 	p.noPhases()
 	p.labels()
-	p.failures()
-	p.warnings()
+	doubts := printer{w: &strings.Builder{}, s: s, o: o}
+	doubts.failures()
+	doubts.warnings()
+	if doubts.w.Len() > 0 {
+		fmt.Fprintf(p.w, "\n%s", doubts.w)
+	}
 	text := printableColored(p.w.String())
 	if !o.Color || !o.Terminal {
 		text = Printable(text)
