@@ -41,7 +41,7 @@ func TestDoctorOnAGPU(t *testing.T) {
           warning row_remap_pending: a damaged row of the memory of GPU-1 waits for a reset to be remapped
           -> end all its users, then sudo nvidia-smi -i GPU-1 -r
           warning duty_sampled: GPU-1 looks at 25 % of the time
-          -> use a source that covers all time (ring or counter of nvml), else lengthen protocol.window_s
+          -> use a source that covers all time (ring or counter of nvml), else static batches (load.mode = "batch") in windows of 10 passes
           unknown vgpu: GPU-1: virtual is not known: no permission to read it
           fine    module_scope
 `
