@@ -123,6 +123,9 @@ func TestStops(t *testing.T) {
 				r := newRig(loop, 1000)
 				for i := range r.work.Items {
 					r.work.Items[i].ArrivalOffsetNs = int64(i) * 1e6
+					if i >= 40 { // so that a slow machine does not send all
+						r.work.Items[i].ArrivalOffsetNs += int64(time.Hour)
+					}
 					if kind == sdk.StopAbort {
 						r.work.Items[i].MaxTokens = 1 << 20
 					}
@@ -280,16 +283,16 @@ func TestMemory(t *testing.T) {
 // TestLongPrompts are larger than a socket takes at once.
 func TestLongPrompts(t *testing.T) {
 	server := start(t, mockserver.Options{})
-	r := newRig(sdk.LoopClosed, 6)
+	r := newRig(sdk.LoopClosed, 2)
 	for i := range r.work.Items {
-		ids := make([]uint32, 2_000_000)
+		ids := make([]uint32, 1_000_000)
 		for k := range ids {
 			ids[k] = uint32(i + k)
 		}
 		r.work.Items[i].TokenIDs = ids
 	}
 	out := r.run(t, t.Context(), server.URL())
-	if len(out.completions) != 6 || out.report.Failed != 0 || out.report.PromptsDiffer != 0 {
+	if len(out.completions) != 2 || out.report.Failed != 0 || out.report.PromptsDiffer != 0 {
 		t.Errorf("%d completions, %d failed, %d with other prompts", len(out.completions), out.report.Failed, out.report.PromptsDiffer)
 	}
 }
