@@ -19,7 +19,7 @@ PLUGINS := $(BUILD)/plugins
 NAMES   := ggml hostpower pytorch rapl replay sim
 LDFLAGS := -s -w
 
-.PHONY: all build plugins demo test test-engines truth bench lint generate generate-check release-check clean cover
+.PHONY: all build plugins demo test test-engines truth bench bench-load lint generate generate-check release-check clean cover
 
 all: build
 
@@ -62,6 +62,12 @@ truth:
 bench: build
 	@$(BIN) plugins lock --plugin-dir $(PLUGINS) examples/quickstart.toml
 	go run ./tests/bench
+
+# The load generator beside its peers, each figure beside its target. wrk is used
+# where it is installed. BENCH=-repeats=1 for a short one.
+bench-load:
+	go build -o $(BUILD)/loadbench ./tests/loadbench
+	$(BUILD)/loadbench -python "$$(tests/engines/environment.sh loadbench tests/loadbench/requirements.txt aiohttp)/bin/python" $(BENCH)
 
 # Linters and generators are pinned in modules of their own.
 bin/golangci-lint: tools/lint/go.mod
