@@ -13,13 +13,12 @@ import (
 // encoder renders requests. All that is the same for a whole Run is rendered
 // once.
 type encoder struct {
-	dialect  Dialect
-	head     []byte // up to the value of Content-Length
-	front    []byte // the body up to MaxTokens' value
-	exact    bool
-	nested   bool
-	scratch  []byte
-	textMost int // longest request so far, to size buffers
+	dialect Dialect
+	head    []byte // up to the value of Content-Length
+	front   []byte // the body up to MaxTokens' value
+	exact   bool
+	nested  bool
+	scratch []byte
 }
 
 func newEncoder(o Options, host string, work *sdk.Work) (*encoder, error) {

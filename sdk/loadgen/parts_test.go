@@ -230,7 +230,7 @@ func TestSpread(t *testing.T) {
 
 // TestReportSays which bound was crossed.
 func TestReportSays(t *testing.T) {
-	healthy := Report{Requests: 10, Reads: 1000, Chunks: 1000, DelayP99Ns: 2e6, LatenessP99Ns: 2e5, ThreadCPUShare: 0.3}
+	healthy := Report{Requests: 10, DurationNs: 1e9, Reads: 1000, Chunks: 1000, DelayP99Ns: 2e6, LatenessP99Ns: 2e5, ThreadCPUShare: 0.3}
 	if w := healthy.Warnings(); len(w) != 0 {
 		t.Errorf("a healthy client: %v", w)
 	}

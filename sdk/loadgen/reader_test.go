@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -286,7 +287,7 @@ func FuzzScan(f *testing.F) {
 		if err == nil || !json.Valid(text) || out.hasIDs {
 			return // a list of ids may be valid JSON and hold no ids
 		}
-		if err != errDepth {
+		if !errors.Is(err, errDepth) {
 			t.Fatalf("%q is valid JSON: %v", text, err)
 		}
 	})

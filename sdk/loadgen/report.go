@@ -63,6 +63,7 @@ const (
 	boundThreadCPU  = 0.8
 	boundMerged     = 0.05
 	boundFallback   = 0.01
+	judgedNs        = 100e6 // a share of less time says nothing
 )
 
 // usage is CPU time so far.
@@ -144,7 +145,7 @@ func (r Report) limits() []string {
 	share := func(n, of int64) float64 { return float64(n) / float64(max(1, of)) }
 	add(r.LatenessP99Ns > boundLatenessNs, "1 %% of the requests left more than %.1f ms late", float64(r.LatenessP99Ns)/1e6)
 	add(r.DelayP99Ns > boundDelayNs, "1 %% of the reads came more than %.1f ms behind the kernel", float64(r.DelayP99Ns)/1e6)
-	add(r.ThreadCPUShare > boundThreadCPU, "its thread used %.0f %% of a core", 100*r.ThreadCPUShare)
+	add(r.ThreadCPUShare > boundThreadCPU && r.DurationNs >= judgedNs, "its thread used %.0f %% of a core", 100*r.ThreadCPUShare)
 	add(share(r.MergedEvents, r.Chunks) > boundMerged, "%.1f %% of the events share the stamp of another", 100*share(r.MergedEvents, r.Chunks))
 	add(!r.UserStamps && share(r.FallbackStamps, r.Reads) > boundFallback, "%.1f %% of the reads have no kernel stamp", 100*share(r.FallbackStamps, r.Reads))
 	return list
