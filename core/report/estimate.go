@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/llenergymeasure/llem/core/gate"
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/core/stats"
 )
@@ -92,6 +93,7 @@ func (c *Cell) estimate(f *Factors) {
 	c.calibrate(f)
 	c.Domains = otherDomains(c.loads, c.Grouped)
 	c.Doubts = doubts(c.trials, "")
+	c.Audits = audits(c.trials)
 	for i := range c.Domains {
 		c.Domains[i].Doubts = doubts(c.trials, c.Domains[i].ID)
 	}
@@ -189,7 +191,8 @@ func otherDomains(loads []result.Trial, grouped bool) []Domain {
 				if slices.Contains(t.Headline, d.DomainID) || slices.ContainsFunc(out, func(o Domain) bool { return o.ID == d.DomainID }) {
 					continue
 				}
-				out = append(out, Domain{ID: d.DomainID, Kind: d.Kind, Source: d.Source, Estimated: d.Estimated})
+				audits := slices.ContainsFunc(t.Audit, func(a gate.Audit) bool { return a.Check == d.DomainID })
+				out = append(out, Domain{ID: d.DomainID, Kind: d.Kind, Source: d.Source, Estimated: d.Estimated, Check: audits})
 			}
 		}
 	}

@@ -86,6 +86,8 @@ type Cell struct {
 	Domains []Domain `json:"domains,omitempty"`
 	// Doubts are the codes of the warnings of its trials and windows.
 	Doubts []string `json:"doubts,omitempty"`
+	// Audits hold the headline against second readings of the same devices.
+	Audits []Audit `json:"audits,omitempty"`
 	// Phase splits the headline's joules; nil without a trial to use.
 	Phase *phase.Split `json:"phase,omitempty"`
 	// NotCompared says why the cell is in no comparison; "" if it is in one, or
@@ -102,10 +104,13 @@ type Cell struct {
 // Domain holds the estimates of one energy domain beside the headline. They
 // are never added to it.
 type Domain struct {
-	ID        string            `json:"id"`
-	Kind      string            `json:"kind"`
-	Source    string            `json:"source"`
-	Estimated bool              `json:"estimated,omitempty"`
+	ID        string `json:"id"`
+	Kind      string `json:"kind"`
+	Source    string `json:"source"`
+	Estimated bool   `json:"estimated,omitempty"`
+	// Check is true for a second reading of the headline's devices: it audits the
+	// headline and is no column of the table.
+	Check     bool              `json:"check,omitempty"`
 	Estimates []stats.Estimate  `json:"estimates"`
 	Absent    map[string]string `json:"absent,omitempty"`
 	Doubts    []string          `json:"doubts,omitempty"`

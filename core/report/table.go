@@ -32,6 +32,7 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.comparisons()
 	p.phases()
 	p.energy()
+	p.audit()
 	p.uncertainty()
 	p.calibrated()
 	p.variances()
@@ -137,7 +138,7 @@ func (p *printer) otherKinds() []string {
 	var kinds []string
 	for _, c := range p.s.Cells {
 		for _, d := range c.Domains {
-			if !slices.Contains(kinds, d.Kind) {
+			if !d.Check && !slices.Contains(kinds, d.Kind) {
 				kinds = append(kinds, d.Kind)
 			}
 		}
@@ -151,7 +152,7 @@ func (p *printer) otherKinds() []string {
 func domainValue(c Cell, kind string) string {
 	var values []string
 	for _, d := range c.Domains {
-		if e, ok := d.Estimate(MetricEnergyPerToken); ok && d.Kind == kind {
+		if e, ok := d.Estimate(MetricEnergyPerToken); ok && d.Kind == kind && !d.Check {
 			value := centre(e, true)
 			if d.Estimated {
 				value = "≈" + value
