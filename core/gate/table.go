@@ -176,5 +176,14 @@ func cells() []Gate {
 		{Code: "outlier", Scope: Cell, Severities: warning, Threshold: "a load's modified z is above 3.5; it is kept",
 			Limits: []Limit{warn(3.5, "modified z")},
 			Needs:  "five loads", Advice: "look at that trial's warnings", Emitter: "core/stats"},
+		{Code: "clocks_differ", Scope: Cell, Severities: warning, Threshold: "mean SM clocks of two compared cells differ by more than 2 %",
+			Limits: []Limit{warn(2, "%")},
+			Needs:  "readings of the clocks in the windows", Advice: "part of the difference is the clock's: lock it (nvidia-smi -lgc), or take it as part of the result", Emitter: "core/report"},
+		{Code: "power_limits_differ", Scope: Cell, Severities: warning, Threshold: "power limits of two compared cells differ by more than 0.5 W",
+			Limits: []Limit{warn(0.5, "W")},
+			Needs:  "the GPU's limit before Load", Advice: "measure compared cells under one power limit (nvidia-smi -pl)", Emitter: "core/report"},
+		{Code: "start_temperature_spread", Scope: Cell, Severities: warning, Threshold: "compared loads began more than 5 °C apart",
+			Limits: []Limit{warn(5, "°C")},
+			Needs:  "the GPU's temperature before Load", Advice: "a longer protocol.conditioning_s makes them alike before the window", Emitter: "core/report"},
 	}
 }

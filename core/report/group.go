@@ -144,6 +144,9 @@ func (g *Group) compare(cells []Cell, warnings *warningList) {
 	if mixed, ok := mixedMethods(cells, compared); ok {
 		warnings.add(mixed, "")
 	}
+	for _, w := range unlikeArms(cells, compared) {
+		warnings.add(w, "")
+	}
 	spec := stats.Spec{Metric: MetricEnergyPerToken, Unit: "J/token", Boundary: g.Boundary}
 	others := []stats.Arm{}
 	for k, arm := range arms[1:] {
