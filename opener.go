@@ -56,7 +56,7 @@ func (o *opener) Source(ctx context.Context, name string) (measure.Source, error
 		return measure.Source{}, err
 	}
 	source := measure.Source{
-		Name: name, Plugin: identity(entry, plugin), Request: request, Sensor: plugin, Kill: plugin.Kill,
+		Name: name, Plugin: identity(entry, plugin), Request: request, Sensor: plugin, Kill: plugin.Kill, Said: plugin.OpenWarnings,
 	}
 	if !slices.Contains(o.locked, pluginName) {
 		source.Sensor = lockedOnceOpen{Sensor: plugin, lock: func() { o.lock(pluginName) }}

@@ -16,6 +16,20 @@ type EnergySource interface {
 	Close(ctx context.Context) error
 }
 
+// OpenWarner is a source that says something of what it opened. Each warning is
+// recorded with the source and told in every trial.
+type OpenWarner interface {
+	// OpenWarnings is asked for once after each successful Open.
+	OpenWarnings() []Warning
+}
+
+// Codes of OpenWarnings that say what the samples are, where they are no
+// measurement of this machine at this time.
+const (
+	CodeReplayedSource  = "replayed_source"  // of a recording
+	CodeSimulatedSource = "simulated_source" // of no machine
+)
+
 // OpenRequest is how to open a source.
 type OpenRequest struct {
 	Parameters Table

@@ -25,7 +25,7 @@ const (
 )
 
 // Parameter describes one key of a plugin's table. Build it with Bool, Int,
-// Float, Text, List, Nested or Free and the methods below:
+// Float, Text, Path, List, Nested or Free and the methods below:
 //
 //	sdk.Int("threads").Unit("threads").Between(1, 1024).Doc("Worker threads of the engine.")
 type Parameter struct {
@@ -42,6 +42,7 @@ type Parameter struct {
 	Description string
 	Since       string
 	Element     ParameterType // of a list
+	Format      string        // FormatPath, or "" for any text
 	Children    []Parameter   // of a table
 }
 
@@ -60,6 +61,18 @@ func Float(key string) Parameter { return newParameter(key, TypeFloat) }
 
 // Text starts a string parameter.
 func Text(key string) Parameter { return newParameter(key, TypeString) }
+
+// FormatPath is the format of a text that names a file or a directory.
+const FormatPath = "path"
+
+// Path starts a text that names a file or a directory of this machine. A relative
+// one is taken from the directory of the study file, and is absolute when the
+// plugin gets it.
+func Path(key string) Parameter {
+	p := newParameter(key, TypeString).For(RoleMachine)
+	p.Format = FormatPath
+	return p
+}
 
 // List starts a list whose elements have the type element.
 func List(key string, element ParameterType) Parameter {

@@ -42,6 +42,8 @@ const (
 	CodeShortWindow     = "shorter_than_average" // window shorter than the sensor's average
 	CodeEdgeUnresolved  = "edge_unresolved"      // raw counter difference
 	CodeEstimated       = "estimated_source"     // modelled joules
+	CodeReplayed        = "replayed_source"      // a recording played again; sdk.CodeReplayedSource
+	CodeSimulated       = "simulated_source"     // of no machine; sdk.CodeSimulatedSource
 	CodeZeroOrBackwards = "energy_zero_or_backwards"
 	CodeNegativePower   = "negative_power"
 	CodeEpochChange     = "epoch_change"

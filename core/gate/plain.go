@@ -22,6 +22,8 @@ func Notes() []Plain {
 		{"shorter_than_average", "the window is shorter than the sensor's average"},
 		{"edge_unresolved", "an edge of the window is known only to the counter's period"},
 		{"source_restarted", "an energy source had stopped and was started again"},
+		{"replayed_source", "the samples are of a recording, not of this machine at this time"},
+		{"simulated_source", "the samples are of a simulator, of no machine"},
 		{"source_stuck", "an energy source delivered nothing for some seconds"},
 		{"source_stopped", "an energy source ended early"},
 		{"ring_late", "the driver's ring was overwritten before it was read; the samples count as dropped"},

@@ -107,7 +107,7 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 		},
 		Host: s.host, BootID: sdk.BootID(), CoreVersion: s.CoreVersion,
 		StartedUTC: time.Now().UTC().Format(time.RFC3339), Sources: recorder.describe(),
-		Warnings: append([]energy.Warning{}, at.notes...), Headline: []string{}, Windows: []result.Window{},
+		Warnings: append(append([]energy.Warning{}, at.notes...), recorder.said()...), Headline: []string{}, Windows: []result.Window{},
 	}
 	t := &trial{session: s, cell: cell, check: check, recorder: recorder, attempt: attempt, record: record, progress: progress}
 	for _, d := range check.Diagnostics {

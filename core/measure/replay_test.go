@@ -49,7 +49,7 @@ func (o realSource) Source(ctx context.Context, name string) (Source, error) {
 	if err != nil {
 		return Source{}, err
 	}
-	return Source{Name: name, Request: sdk.OpenRequest{Parameters: o.parameters}, Sensor: p, Kill: p.Kill}, nil
+	return Source{Name: name, Request: sdk.OpenRequest{Parameters: o.parameters}, Sensor: p, Kill: p.Kill, Said: p.OpenWarnings}, nil
 }
 
 // record records a source until enough is there.
@@ -102,10 +102,11 @@ func store(t *testing.T, traces map[string]*energy.Trace, fromNs, toNs int64) st
 }
 
 // moved is a stored recording as a replay of it must come out.
-func moved(t *testing.T, trace *energy.Trace, offsetNs int64) *energy.Trace {
+func moved(t *testing.T, trace *energy.Trace, dir string, offsetNs int64) *energy.Trace {
 	t.Helper()
 	s := energy.Stored{Domain: trace.Domain, CompleteUntilNs: trace.CompleteUntilNs + offsetNs, Dropped: trace.Dropped}
 	s.Domain.ID, s.Domain.Source = "replay/"+s.Domain.ID, "replay"
+	s.Domain.Doc = strings.TrimSuffix("replayed from "+dir+": "+s.Domain.Doc, ": ")
 	if s.Domain.ContainedIn != "" {
 		s.Domain.ContainedIn = "replay/" + s.Domain.ContainedIn
 	}
@@ -154,14 +155,14 @@ func replays(t *testing.T, bin, dir string) {
 		}
 		offset = least - first
 		for id, trace := range stored {
-			if diff := compareTraces(moved(t, trace, offset), traces["replay/"+id]); diff != "" {
+			if diff := compareTraces(moved(t, trace, dir, offset), traces["replay/"+id]); diff != "" {
 				return fmt.Errorf("%s (-recorded +replayed):\n%s", id, diff)
 			}
 		}
 		return nil
 	})
 	for id, trace := range stored {
-		sameWindows(t, trace, moved(t, trace, offset), got["replay/"+id], offset)
+		sameWindows(t, trace, moved(t, trace, dir, offset), got["replay/"+id], offset)
 	}
 }
 
@@ -372,10 +373,10 @@ func TestReplayOfAnH100(t *testing.T) {
 			return fmt.Errorf("%d of %d samples", n, len(samples))
 		}
 		offset = trace.Samples()[0].MonoNs - first
-		if diff := compareTraces(moved(t, want, offset), trace); diff != "" {
+		if diff := compareTraces(moved(t, want, path, offset), trace); diff != "" {
 			return errors.New(diff)
 		}
 		return nil
 	})
-	sameWindows(t, want, moved(t, want, offset), got["replay/"+d.ID], offset)
+	sameWindows(t, want, moved(t, want, path, offset), got["replay/"+d.ID], offset)
 }

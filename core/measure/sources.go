@@ -36,6 +36,8 @@ type Source struct {
 	// Mark asks a sensor that is read in bursts for one now, at an end of a Run,
 	// and returns at once with the stamp that will be known best; may be nil.
 	Mark func() (edgeNs int64)
+	// Said is what the source says of what it opened; may be nil.
+	Said func() []sdk.Warning
 	// Notes are what the source noticed since a stamp; may be nil.
 	Notes func(sinceNs int64) []energy.Warning
 }
@@ -73,6 +75,7 @@ type recorder struct {
 type openSource struct {
 	Source
 	why     string
+	said    []energy.Warning
 	domains []energy.Domain
 	feeds   map[string]*feed // by the source's own domain id
 }
@@ -190,6 +193,13 @@ func (r *recorder) open(ctx context.Context, opener Opener, name, why string) er
 		opened.feeds[d.ID] = &feed{domain: domain, builder: builder, flood: newFloodGauge(domain.UpdateNs)}
 		opened.domains = append(opened.domains, domain)
 	}
+	if source.Said != nil {
+		for _, w := range source.Said() {
+			opened.said = append(opened.said, energy.Warning{
+				Code: w.Code, Severity: energy.SeverityWarning, Message: fmt.Sprintf("energy source %s: %s", name, w.Message),
+			})
+		}
+	}
 	r.sources = append(r.sources, opened)
 	return nil
 }
@@ -237,7 +247,16 @@ func (r *recorder) domains() []energy.Domain {
 func (r *recorder) describe() []result.Source {
 	var list []result.Source
 	for _, s := range r.sources {
-		list = append(list, result.Source{Name: s.Name, Plugin: s.Plugin, Domains: s.domains, Why: s.why})
+		list = append(list, result.Source{Name: s.Name, Plugin: s.Plugin, Domains: s.domains, Why: s.why, Warnings: s.said})
+	}
+	return list
+}
+
+// said lists what the sources said of themselves, for a trial's warnings.
+func (r *recorder) said() []energy.Warning {
+	var list []energy.Warning
+	for _, s := range r.sources {
+		list = append(list, s.said...)
 	}
 	return list
 }

@@ -308,11 +308,21 @@ func (c *Cell) describe(t result.Trial) {
 	}
 }
 
+// tells is true if a source gave a warning of itself.
+func tells(s result.Source, code string) bool {
+	return slices.ContainsFunc(s.Warnings, func(w energy.Warning) bool { return w.Code == code })
+}
+
 // sourceText says how a headline domain was read: "cpu_package measured by
 // rapl (auto: readable)".
 func sourceText(s result.Source, d energy.Domain) string {
 	how := "measured"
-	if d.Estimated {
+	switch {
+	case tells(s, energy.CodeReplayed):
+		how = "replayed"
+	case tells(s, energy.CodeSimulated):
+		how = "simulated"
+	case d.Estimated:
 		how = "estimated"
 	}
 	text := fmt.Sprintf("%s %s by %s", d.Kind, how, s.Name)

@@ -133,6 +133,9 @@ type Source struct {
 	Domains []energy.Domain `json:"domains"`
 	// Why says how the source was chosen: "named by the study", "auto: ...".
 	Why string `json:"why"`
+	// Warnings are what the source said of what it opened; they are among those
+	// of the trial, too.
+	Warnings []energy.Warning `json:"warnings,omitempty"`
 }
 
 // Load is what was loaded, read back from the engine.

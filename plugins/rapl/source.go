@@ -31,7 +31,7 @@ func (s *source) Describe() sdk.Description {
 		Parameters: []sdk.Parameter{
 			sdk.Int("period_ms").Unit("ms").Or(defaultPeriodMs).Between(10, 1000).For(sdk.RoleExecution).
 				Doc("Time between two readings of each counter."),
-			sdk.Text("sysfs").Or("/sys").For(sdk.RoleMachine).
+			sdk.Path("sysfs").Or("/sys").
 				Doc("Where sysfs lies: in a container, where the host's was mounted."),
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -15,7 +16,9 @@ const (
 )
 
 // Stream implements sdk.EnergySource. What was recorded until now is sent at
-// once, the rest when its time comes. After the end the watermark stands still.
+// once, the rest when its time comes. The end of a recording that is played in
+// its own time is an error; one that was to end at Open has ended as it should,
+// and its watermark stands still.
 func (s *source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) error {
 	for _, v := range s.voices {
 		v.emit = func(b sdk.SampleBatch) error {
@@ -44,9 +47,16 @@ func (s *source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) e
 				wait = min(wait, time.Duration(next+s.offsetNs-sdk.MonoNow()))
 			}
 		}
-		if !more {
+		switch {
+		case !more && s.endsAtOpen:
 			<-ctx.Done()
 			return nil
+		case !more:
+			return &sdk.Error{
+				Code: sdk.Internal, KeyPath: "path",
+				Message: fmt.Sprintf("the recording %s ended after %.3g s", s.path, float64(s.lengthNs)/1e9),
+				Advice:  "set loop = true or take a longer one",
+			}
 		}
 		timer.Reset(max(wait, leastWait))
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -197,5 +198,25 @@ func TestFirstVersion(t *testing.T) {
 	})
 	if len(domains) != 2 || !domains[1].Estimated || domains[0].Reading != sdk.ReadingCounter {
 		t.Errorf("%+v", domains)
+	}
+}
+
+// The end of a recording says what to do about it, and where it is of another
+// machine and time is told at once.
+func TestTheEndOfARecordingIsSaid(t *testing.T) {
+	s := &source{}
+	path := file(t, "short.csv", side(20))
+	if _, err := s.Open(t.Context(), sdk.OpenRequest{Parameters: sdk.Table{"path": path}}); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.OpenWarnings(); len(w) != 1 || w[0].Code != sdk.CodeReplayedSource || !strings.Contains(w[0].Message, path) {
+		t.Errorf("it says %v", w)
+	}
+	err := s.Stream(t.Context(), func(sdk.SampleBatch) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "short.csv ended after 0.38") || !strings.HasSuffix(err.Error(), "set loop = true or take a longer one") {
+		t.Errorf("at the end: %v", err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

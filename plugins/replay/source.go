@@ -16,6 +16,9 @@ type source struct {
 	table    table
 	offsetNs int64 // from recorded stamps to this machine's clock
 	voices   []*voice
+
+	endsAtOpen bool  // start = "aligned"
+	lengthNs   int64 // from the first sample to the last watermark
 }
 
 // Values of the parameter start.
@@ -30,14 +33,14 @@ func (s *source) Describe() sdk.Description {
 		Name: "replay", Version: "0.1.0",
 		Doc: "Plays a recorded power trace back in its own time base: a trial's directory, its power.parquet, or a CSV file.",
 		Parameters: []sdk.Parameter{
-			sdk.Text("path").Must().For(sdk.RoleMachine).
-				Doc("The recording, from / on: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
+			sdk.Path("path").Must().
+				Doc("The recording, from the study file's directory on: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
 			sdk.List("domains", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
 				Doc("Ids of the recorded domains to play, such as rapl/package-0. Empty means all."),
 			sdk.Text("start").OneOf(startNow, startAligned).Or(startNow).For(sdk.RoleMachine).
-				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned: it ends when the source is opened, so that all of it is there at once."),
+				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned: it ends when the source is opened, so that all of it is there at once; for programs that read a recording through the contract, since no window of a study lies in it."),
 			sdk.Bool("loop").Or(false).For(sdk.RoleMachine).
-				Doc("Begin again at the end, as a sensor that restarted: a window over that moment has no joules. Without it the watermark stands still at the end, and later windows stay incomplete."),
+				Doc("Begin again at the end, as a sensor that restarted: a window over that moment has no joules. Without it the source stops at the end: it begins again with the next trial, and a window that needs more has no joules."),
 		},
 	}
 }
@@ -73,6 +76,7 @@ func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain,
 	if err != nil {
 		return nil, bad(s.path, err, "set loop = false, or choose a longer recording")
 	}
+	s.endsAtOpen = req.Parameters.String("start", startNow) == startAligned
 	var domains []sdk.Domain
 	for _, i := range chosen {
 		r, e := s.table.recordings()[i], index.domains[i]
@@ -85,7 +89,9 @@ func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain,
 			v.completeNs = max(e.lastNs, t.fromNs)
 		}
 		s.voices = append(s.voices, v)
+		s.lengthNs = max(s.lengthNs, v.completeNs-t.fromNs)
 		d := r.Domain.contract()
+		d.Doc = s.replayedDoc(d.Doc)
 		if !slices.ContainsFunc(chosen, func(k int) bool { return s.table.recordings()[k].Domain.ID == d.ContainedIn }) {
 			d.ContainedIn = ""
 		}
@@ -93,6 +99,20 @@ func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain,
 		domains = append(domains, d)
 	}
 	return domains, nil
+}
+
+// OpenWarnings implements sdk.OpenWarner.
+func (s *source) OpenWarnings() []sdk.Warning {
+	return []sdk.Warning{{Code: sdk.CodeReplayedSource, KeyPath: "path", Message: "the joules are replayed from " + s.path + ", not measured on this machine in this run"}}
+}
+
+// replayedDoc says where the values come from, and what their source said.
+func (s *source) replayedDoc(doc string) string {
+	from := "replayed from " + s.path
+	if doc == "" {
+		return from
+	}
+	return from + ": " + doc
 }
 
 // choose finds the domains that are named, or all.

@@ -31,7 +31,17 @@ func (p *Plugin) Open(ctx context.Context, req sdk.OpenRequest) ([]sdk.Domain, e
 		}
 		domains = append(domains, domain)
 	}
+	warnings := wire.FromWarnings(response.GetWarnings())
+	p.openWarnings.Store(&warnings)
 	return domains, nil
+}
+
+// OpenWarnings is what the source said of what it opened; nil before Open.
+func (p *Plugin) OpenWarnings() []sdk.Warning {
+	if list := p.openWarnings.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 // mostBatchSamples is the largest batch that is passed on, about what a message

@@ -34,6 +34,10 @@ func (s *sensor) Open(_ context.Context, req sdk.OpenRequest) ([]sdk.Domain, err
 	}}, nil
 }
 
+func (s *sensor) OpenWarnings() []sdk.Warning {
+	return []sdk.Warning{{Code: sdk.CodeSimulatedSource, Message: "it counts time", KeyPath: "mode"}}
+}
+
 func (s *sensor) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) error {
 	for i := uint64(0); ; i++ {
 		select {
@@ -73,9 +77,15 @@ func TestAnEnergySource(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Code != sdk.Permission || refused.Advice != "say the word" || refused.Phase != "open" {
 		t.Errorf("a forbidden sensor gives %v", err)
 	}
+	if w := p.OpenWarnings(); w != nil {
+		t.Errorf("a source that is not open warns %v", w)
+	}
 	domains, err := p.Open(t.Context(), sdk.OpenRequest{Secrets: map[string]string{"password": "sesame"}})
 	if err != nil || len(domains) != 1 || domains[0].Kind != sdk.DomainNode || domains[0].UnitDenominator != 1000 {
 		t.Fatalf("domains are %+v, %v", domains, err)
+	}
+	if diff := cmp.Diff((&sensor{}).OpenWarnings(), p.OpenWarnings()); diff != "" {
+		t.Error(diff)
 	}
 	// It streams until it is closed, and Close waits for its end.
 	var next uint64

@@ -69,6 +69,8 @@ type Plugin struct {
 	// socketDir is this plugin's own directory; the transport forgets it when
 	// it cannot end the process in order.
 	socketDir string
+	// openWarnings came with the last Open.
+	openWarnings atomic.Pointer[[]sdk.Warning]
 
 	mu       sync.Mutex
 	prepared map[string]preparedWork // by work id

@@ -44,11 +44,19 @@ func (s *sourceServer) Open(ctx context.Context, request *pb.OpenRequest) (*pb.O
 	if busy {
 		return nil, outOfOrder("open", "the source is open already")
 	}
-	var domains []sdk.Domain
+	response := &pb.OpenResponse{}
 	err = safely(func() error {
-		var err error
-		domains, err = s.source.Open(ctx, sdk.OpenRequest{Parameters: parameters, Secrets: request.GetSecrets()})
-		return err
+		domains, err := s.source.Open(ctx, sdk.OpenRequest{Parameters: parameters, Secrets: request.GetSecrets()})
+		if err != nil {
+			return err
+		}
+		for _, d := range domains {
+			response.Domains = append(response.Domains, wire.ToDomain(d))
+		}
+		if warner, ok := s.source.(sdk.OpenWarner); ok {
+			response.Warnings = wire.ToWarnings(warner.OpenWarnings())
+		}
+		return nil
 	})
 	s.mu.Lock()
 	// A failed Open may be tried again, with other parameters.
@@ -56,10 +64,6 @@ func (s *sourceServer) Open(ctx context.Context, request *pb.OpenRequest) (*pb.O
 	s.mu.Unlock()
 	if err != nil {
 		return nil, withPhase(err, "open")
-	}
-	response := &pb.OpenResponse{}
-	for _, d := range domains {
-		response.Domains = append(response.Domains, wire.ToDomain(d))
 	}
 	return response, nil
 }

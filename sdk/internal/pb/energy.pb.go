@@ -259,8 +259,12 @@ func (x *OpenRequest) GetSecrets() map[string]string {
 }
 
 type OpenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Domains       []*Domain              `protobuf:"bytes,1,rep,name=domains,proto3" json:"domains,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Domains []*Domain              `protobuf:"bytes,1,rep,name=domains,proto3" json:"domains,omitempty"`
+	// Notes that belong in every trial read from this source. Two codes have a
+	// meaning of their own: "replayed_source", the samples are of a recording, and
+	// "simulated_source", they are of no machine.
+	Warnings      []*Warning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +302,13 @@ func (*OpenResponse) Descriptor() ([]byte, []int) {
 func (x *OpenResponse) GetDomains() []*Domain {
 	if x != nil {
 		return x.Domains
+	}
+	return nil
+}
+
+func (x *OpenResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -781,7 +792,7 @@ var File_llem_plugin_v1_energy_proto protoreflect.FileDescriptor
 
 const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"\n" +
-	"\x1bllem/plugin/v1/energy.proto\x12\x0ellem.plugin.v1\x1a\x1allem/plugin/v1/value.proto\"\xf6\x01\n" +
+	"\x1bllem/plugin/v1/energy.proto\x12\x0ellem.plugin.v1\x1a\x1cllem/plugin/v1/backend.proto\x1a\x1allem/plugin/v1/value.proto\"\xf6\x01\n" +
 	"\vOpenRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\x12:\n" +
 	"\n" +
@@ -790,9 +801,10 @@ const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"\asecrets\x18\x03 \x03(\v2(.llem.plugin.v1.OpenRequest.SecretsEntryR\asecrets\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"@\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +
 	"\fOpenResponse\x120\n" +
-	"\adomains\x18\x01 \x03(\v2\x16.llem.plugin.v1.DomainR\adomains\"\x98\x01\n" +
+	"\adomains\x18\x01 \x03(\v2\x16.llem.plugin.v1.DomainR\adomains\x123\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x17.llem.plugin.v1.WarningR\bwarnings\"\x98\x01\n" +
 	"\bAccuracy\x12\x1e\n" +
 	"\bgain_rel\x18\x01 \x01(\x01H\x00R\againRel\x88\x01\x01\x12\x1e\n" +
 	"\boffset_w\x18\x02 \x01(\x01H\x01R\aoffsetW\x88\x01\x01\x12#\n" +
@@ -890,26 +902,28 @@ var file_llem_plugin_v1_energy_proto_goTypes = []any{
 	(*CloseResponse)(nil),  // 10: llem.plugin.v1.CloseResponse
 	nil,                    // 11: llem.plugin.v1.OpenRequest.SecretsEntry
 	(*TableValue)(nil),     // 12: llem.plugin.v1.TableValue
+	(*Warning)(nil),        // 13: llem.plugin.v1.Warning
 }
 var file_llem_plugin_v1_energy_proto_depIdxs = []int32{
 	12, // 0: llem.plugin.v1.OpenRequest.parameters:type_name -> llem.plugin.v1.TableValue
 	11, // 1: llem.plugin.v1.OpenRequest.secrets:type_name -> llem.plugin.v1.OpenRequest.SecretsEntry
 	6,  // 2: llem.plugin.v1.OpenResponse.domains:type_name -> llem.plugin.v1.Domain
-	0,  // 3: llem.plugin.v1.Domain.kind:type_name -> llem.plugin.v1.DomainKind
-	1,  // 4: llem.plugin.v1.Domain.reading:type_name -> llem.plugin.v1.Reading
-	2,  // 5: llem.plugin.v1.Domain.unit:type_name -> llem.plugin.v1.Unit
-	5,  // 6: llem.plugin.v1.Domain.accuracy:type_name -> llem.plugin.v1.Accuracy
-	3,  // 7: llem.plugin.v1.EnergySourceService.Open:input_type -> llem.plugin.v1.OpenRequest
-	7,  // 8: llem.plugin.v1.EnergySourceService.Stream:input_type -> llem.plugin.v1.StreamRequest
-	9,  // 9: llem.plugin.v1.EnergySourceService.Close:input_type -> llem.plugin.v1.CloseRequest
-	4,  // 10: llem.plugin.v1.EnergySourceService.Open:output_type -> llem.plugin.v1.OpenResponse
-	8,  // 11: llem.plugin.v1.EnergySourceService.Stream:output_type -> llem.plugin.v1.StreamResponse
-	10, // 12: llem.plugin.v1.EnergySourceService.Close:output_type -> llem.plugin.v1.CloseResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 3: llem.plugin.v1.OpenResponse.warnings:type_name -> llem.plugin.v1.Warning
+	0,  // 4: llem.plugin.v1.Domain.kind:type_name -> llem.plugin.v1.DomainKind
+	1,  // 5: llem.plugin.v1.Domain.reading:type_name -> llem.plugin.v1.Reading
+	2,  // 6: llem.plugin.v1.Domain.unit:type_name -> llem.plugin.v1.Unit
+	5,  // 7: llem.plugin.v1.Domain.accuracy:type_name -> llem.plugin.v1.Accuracy
+	3,  // 8: llem.plugin.v1.EnergySourceService.Open:input_type -> llem.plugin.v1.OpenRequest
+	7,  // 9: llem.plugin.v1.EnergySourceService.Stream:input_type -> llem.plugin.v1.StreamRequest
+	9,  // 10: llem.plugin.v1.EnergySourceService.Close:input_type -> llem.plugin.v1.CloseRequest
+	4,  // 11: llem.plugin.v1.EnergySourceService.Open:output_type -> llem.plugin.v1.OpenResponse
+	8,  // 12: llem.plugin.v1.EnergySourceService.Stream:output_type -> llem.plugin.v1.StreamResponse
+	10, // 13: llem.plugin.v1.EnergySourceService.Close:output_type -> llem.plugin.v1.CloseResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_llem_plugin_v1_energy_proto_init() }
@@ -917,6 +931,7 @@ func file_llem_plugin_v1_energy_proto_init() {
 	if File_llem_plugin_v1_energy_proto != nil {
 		return
 	}
+	file_llem_plugin_v1_backend_proto_init()
 	file_llem_plugin_v1_value_proto_init()
 	file_llem_plugin_v1_energy_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}

@@ -583,7 +583,11 @@ type Parameter struct {
 	// Type of a list's elements.
 	ElementType ParameterType `protobuf:"varint,14,opt,name=element_type,json=elementType,proto3,enum=llem.plugin.v1.ParameterType" json:"element_type,omitempty"`
 	// Keys of a table.
-	Children      []*Parameter `protobuf:"bytes,15,rep,name=children,proto3" json:"children,omitempty"`
+	Children []*Parameter `protobuf:"bytes,15,rep,name=children,proto3" json:"children,omitempty"`
+	// What a string names; empty = nothing special. "path": a file or directory of
+	// this machine. The core makes one that is relative, and not empty, absolute
+	// from the directory of the study file; the plugin runs elsewhere.
+	Format        string `protobuf:"bytes,16,opt,name=format,proto3" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -721,6 +725,13 @@ func (x *Parameter) GetChildren() []*Parameter {
 		return x.Children
 	}
 	return nil
+}
+
+func (x *Parameter) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
 }
 
 type CheckRequest struct {
@@ -1148,7 +1159,7 @@ const file_llem_plugin_v1_plugin_proto_rawDesc = "" +
 	"\vmono_now_ns\x18\n" +
 	" \x01(\x03R\tmonoNowNs\x12\x17\n" +
 	"\aboot_id\x18\v \x01(\tR\x06bootId\x12\x10\n" +
-	"\x03doc\x18\f \x01(\tR\x03doc\"\xb8\x04\n" +
+	"\x03doc\x18\f \x01(\tR\x03doc\"\xd0\x04\n" +
 	"\tParameter\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1d.llem.plugin.v1.ParameterTypeR\x04type\x12\x12\n" +
@@ -1165,7 +1176,8 @@ const file_llem_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x03doc\x18\f \x01(\tR\x03doc\x12\x14\n" +
 	"\x05since\x18\r \x01(\tR\x05since\x12@\n" +
 	"\felement_type\x18\x0e \x01(\x0e2\x1d.llem.plugin.v1.ParameterTypeR\velementType\x125\n" +
-	"\bchildren\x18\x0f \x03(\v2\x19.llem.plugin.v1.ParameterR\bchildren\"\x99\x01\n" +
+	"\bchildren\x18\x0f \x03(\v2\x19.llem.plugin.v1.ParameterR\bchildren\x12\x16\n" +
+	"\x06format\x18\x10 \x01(\tR\x06format\"\x99\x01\n" +
 	"\fCheckRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\x12*\n" +
 	"\x05cells\x18\x02 \x03(\v2\x14.llem.plugin.v1.CellR\x05cells\x120\n" +

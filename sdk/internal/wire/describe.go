@@ -24,7 +24,7 @@ func toParameter(p sdk.Parameter) (*pb.Parameter, error) {
 	out := &pb.Parameter{
 		Key: p.Key, Type: parameterTypes.to(p.Type), Unit: p.UnitName, Required: p.Required, Secret: p.Secret,
 		Role: roles.to(p.Role), Sweepable: p.Sweepable, Doc: p.Description, Since: p.Since,
-		ElementType: parameterTypes.to(p.Element),
+		ElementType: parameterTypes.to(p.Element), Format: text(p.Format),
 	}
 	for _, literal := range []struct {
 		from any
@@ -69,7 +69,7 @@ func fromParameter(p *pb.Parameter) (sdk.Parameter, error) {
 	out := sdk.Parameter{
 		Key: p.GetKey(), Type: parameterTypes.from(p.GetType()), UnitName: p.GetUnit(), Required: p.GetRequired(),
 		Secret: p.GetSecret(), Role: roles.from(p.GetRole()), Sweepable: p.GetSweepable(), Description: p.GetDoc(),
-		Since: p.GetSince(), Element: parameterTypes.from(p.GetElementType()),
+		Since: p.GetSince(), Element: parameterTypes.from(p.GetElementType()), Format: p.GetFormat(),
 	}
 	for _, literal := range []struct {
 		from *pb.Value

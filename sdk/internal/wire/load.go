@@ -51,9 +51,7 @@ func ToReport(r sdk.LoadReport) (*pb.LoadReport, error) {
 	for _, d := range r.Devices {
 		out.Devices = append(out.Devices, &pb.DeviceUse{Id: d.ID, Kind: d.Kind, Rank: d.Rank, Pid: d.PID})
 	}
-	for _, w := range r.Warnings {
-		out.Warnings = append(out.Warnings, &pb.Warning{Code: text(w.Code), Message: text(w.Message), KeyPath: text(w.KeyPath)})
-	}
+	out.Warnings = ToWarnings(r.Warnings)
 	return out, nil
 }
 
@@ -82,9 +80,7 @@ func FromReport(r *pb.LoadReport) (sdk.LoadReport, error) {
 	for _, d := range r.GetDevices() {
 		out.Devices = append(out.Devices, sdk.DeviceUse{ID: d.GetId(), Kind: d.GetKind(), Rank: d.GetRank(), PID: d.GetPid()})
 	}
-	for _, w := range r.GetWarnings() {
-		out.Warnings = append(out.Warnings, sdk.Warning{Code: w.GetCode(), Message: w.GetMessage(), KeyPath: w.GetKeyPath()})
-	}
+	out.Warnings = FromWarnings(r.GetWarnings())
 	return out, nil
 }
 

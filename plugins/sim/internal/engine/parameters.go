@@ -45,7 +45,7 @@ func parameters() []sdk.Parameter {
 		sdk.Int("seed").Or(1).Doc("Seed of the noise."),
 		sdk.Float("busy_w").Unit("W").Or(0.0).Between(0, 100_000).Doc("Power that a running step adds to what the sim energy source on the same bus reads."),
 		sdk.Float("prefill_w").Unit("W").Or(0.0).Between(0, 100_000).Doc("Power that a step with prompts adds besides."),
-		sdk.Text("bus").Or("").For(sdk.RoleMachine).Doc("File through which the load reaches the sim energy source; empty means that no source sees it."),
+		sdk.Path("bus").Or("").Doc("File through which the load reaches the sim energy source; empty means that no source sees it."),
 		sdk.Int("gpus").Or(0).Between(0, 64).For(sdk.RoleMachine).Doc("Simulated GPUs sim-gpu-0 ... that the engine says it holds; 0 means the CPU."),
 		sdk.Float("load_ms").Unit("ms").Or(0.0).AtLeast(0).For(sdk.RoleExecution).Doc("Time that a load takes."),
 		sdk.Bool("children").Or(false).For(sdk.RoleExecution).Doc("Start a child and a grandchild in a session of their own, for tests of the clean-up."),

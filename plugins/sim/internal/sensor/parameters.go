@@ -41,7 +41,7 @@ func parameters() []sdk.Parameter {
 		sdk.Text("wave").OneOf(string(power.Constant), string(power.Square), string(power.Sine)).Or(string(power.Constant)).For(sdk.RoleMachine).Doc("Shape of the power over time; periods are counted from stamp 0 of CLOCK_MONOTONIC."),
 		sdk.Float("wave_w").Unit("W").Or(0.0).Between(0, 1e6).For(sdk.RoleMachine).Doc("Power that a square wave adds in the first half of its period; amplitude of a sine."),
 		sdk.Float("wave_period_ms").Unit("ms").Or(1000.0).Between(0.001, 3.6e6).For(sdk.RoleMachine).Doc("Period of the wave."),
-		sdk.Text("bus").Or("").For(sdk.RoleMachine).Doc("File through which sim engines add their load; samples then come 0.2 s late. Empty means none."),
+		sdk.Path("bus").Or("").Doc("File through which sim engines add their load; samples then come 0.2 s late. Empty means none."),
 
 		sdk.Float("gain").Or(1.0).Between(0, 100).For(sdk.RoleMachine).Doc("Error of the sensor that nobody is told: factor of every reading."),
 		sdk.Float("offset_w").Unit("W").Or(0.0).Between(-1e6, 1e6).For(sdk.RoleMachine).Doc("Error of the sensor that nobody is told: power added to every reading."),

@@ -38,6 +38,11 @@ func (s *Source) Open(_ context.Context, req sdk.OpenRequest) ([]sdk.Domain, err
 	return open, nil
 }
 
+// OpenWarnings implements sdk.OpenWarner.
+func (*Source) OpenWarnings() []sdk.Warning {
+	return []sdk.Warning{{Code: sdk.CodeSimulatedSource, Message: "the joules are of a simulated machine, not of this one"}}
+}
+
 var kinds = []string{
 	string(sdk.DomainGPU), string(sdk.DomainGPUMemory), string(sdk.DomainModule), string(sdk.DomainCPUPackage),
 	string(sdk.DomainDRAM), string(sdk.DomainNode), string(sdk.DomainRack),
