@@ -117,15 +117,47 @@ func appendIDs(b []byte, ids []uint32) []byte {
 			b[at] = ','
 			at++
 		}
-		width := 1
-		for n := id; n >= 10; n /= 10 {
-			width++
+		width := decimals(id)
+		end := at + width
+		at = end
+		for id >= 100 {
+			pair := id % 100 * 2
+			id /= 100
+			end -= 2
+			b[end], b[end+1] = pairs[pair], pairs[pair+1]
 		}
-		for k := at + width - 1; k >= at; k-- {
-			b[k] = '0' + byte(id%10)
-			id /= 10
+		if id < 10 {
+			b[end-1] = '0' + byte(id)
+		} else {
+			b[end-2], b[end-1] = pairs[2*id], pairs[2*id+1]
 		}
-		at += width
 	}
 	return b[:at]
+}
+
+const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
+// decimals is how many digits id has.
+func decimals(id uint32) int {
+	switch {
+	case id < 10:
+		return 1
+	case id < 100:
+		return 2
+	case id < 1000:
+		return 3
+	case id < 10_000:
+		return 4
+	case id < 100_000:
+		return 5
+	case id < 1_000_000:
+		return 6
+	case id < 10_000_000:
+		return 7
+	case id < 100_000_000:
+		return 8
+	case id < 1_000_000_000:
+		return 9
+	}
+	return 10
 }

@@ -23,6 +23,24 @@ const mostHeadBytes = 64 << 10
 
 var errHead = errors.New("the answer does not begin with an HTTP/1.1 head")
 
+// heads remembers the head of the answer before: a server's heads are the same
+// for a second or for ever.
+type heads struct {
+	text []byte
+	head head
+}
+
+// parse is parseHead.
+func (m *heads) parse(b []byte) (h head, used int, err error) {
+	if n := len(m.text); n > 0 && len(b) >= n && string(b[:n]) == string(m.text) {
+		return m.head, n, nil
+	}
+	if h, used, err = parseHead(b); err == nil && used > 0 {
+		m.text, m.head = append(m.text[:0], b[:used]...), h
+	}
+	return h, used, err
+}
+
 // parseHead reads the head at the start of b; used is 0 while it is incomplete.
 // Interim answers (1xx) are to be skipped by the caller.
 func parseHead(b []byte) (h head, used int, err error) {

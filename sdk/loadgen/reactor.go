@@ -37,7 +37,9 @@ type reactor struct {
 	refusedWhy  error
 
 	inFlight int
-	queue    []*stream // to be decoded
+	queue    []*stream // to be decoded, from queueAt on
+	queueAt  int
+	heads    heads
 	spare    []*stream
 	memory   int64
 	ahead    ahead
@@ -154,7 +156,7 @@ func (r *reactor) step(ctx context.Context, timeoutMs int) error {
 	}
 	r.freeSlots = append(r.freeSlots, r.closedSlots...)
 	r.closedSlots = r.closedSlots[:0]
-	if n <= 0 || len(r.queue) > queueLimit+r.inFlight {
+	if n <= 0 || r.waiting() > queueLimit+r.inFlight {
 		r.work(decodeSlice)
 	} else if r.memory > r.g.options.MemoryBytes/2 {
 		r.relieve()

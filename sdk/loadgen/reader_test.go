@@ -140,7 +140,7 @@ func FuzzEvents(f *testing.F) {
 
 // receive gives an answer to a stream in pieces, decoding whenever it likes.
 func receive(text []byte, cuts []int, decodeEach int) *stream {
-	s := newStream(1 << 20)
+	s := newStream(1<<20, &heads{})
 	s.item.MaxTokens, s.sent = 1<<20, 1
 	g := &grammar{root: VLLM().tree()}
 	from := 0

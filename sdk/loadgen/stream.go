@@ -19,6 +19,7 @@ type stream struct {
 	// What has arrived.
 	raw      []byte
 	marks    []mark
+	heads    *heads
 	headed   bool
 	head     head
 	walk     framing // finds the end while bytes arrive
@@ -71,8 +72,8 @@ type answer struct {
 // mostErrorBody is kept of an answer that is no stream.
 const mostErrorBody = 2 << 10
 
-func newStream(mostEvent int) *stream {
-	s := &stream{}
+func newStream(mostEvent int, h *heads) *stream {
+	s := &stream{heads: h}
 	s.events.most = mostEvent
 	return s
 }
@@ -92,7 +93,7 @@ func (s *stream) reset() {
 		events.line, events.data = nil, nil
 	}
 	events.reset()
-	*s = stream{raw: raw, marks: marks, events: events, heldSize: s.heldSize}
+	*s = stream{heads: s.heads, raw: raw, marks: marks, events: events, heldSize: s.heldSize}
 	s.answer.chunks, s.answer.ids, s.answer.fields.ids = chunks, ids, scratch
 }
 
@@ -109,7 +110,7 @@ func (s *stream) take(n int, ns int64) (over bool, err error) {
 	s.lastNs = max(s.lastNs, ns)
 	s.marks = append(s.marks, mark{end: len(s.raw), ns: s.lastNs})
 	for !s.headed {
-		h, used, err := parseHead(s.raw[s.walked:])
+		h, used, err := s.heads.parse(s.raw[s.walked:])
 		if err != nil || used == 0 {
 			return false, err
 		}

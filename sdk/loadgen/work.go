@@ -82,7 +82,7 @@ func (r *reactor) canRender() bool {
 }
 
 // idleWork tells whether there is something to do while no socket waits.
-func (r *reactor) idleWork() bool { return len(r.queue) > 0 || r.canRender() }
+func (r *reactor) idleWork() bool { return r.waiting() > 0 || r.canRender() }
 
 // work does a little of what can wait: it renders one request and decodes
 // about most bytes.
@@ -92,8 +92,8 @@ func (r *reactor) work(most int) {
 		r.ahead.bodies = append(r.ahead.bodies, b)
 		r.ahead.bytes += len(b)
 	}
-	for len(r.queue) > 0 && most > 0 {
-		s := r.queue[0]
+	for r.waiting() > 0 && most > 0 {
+		s := r.queue[r.queueAt]
 		most -= s.pending() + 1<<10
 		r.grammar.request = s.request
 		if s.decode(decodeSlice, &r.grammar) {
@@ -102,7 +102,7 @@ func (r *reactor) work(most int) {
 		if s.failure != "" && s.conn != nil {
 			r.finish(s.conn, false) // its events show that there is no use in more
 		}
-		r.queue = r.queue[1:]
+		r.dequeue()
 		s.queued = false
 		if s.ended {
 			s.close(&r.grammar)
@@ -116,9 +116,22 @@ func (r *reactor) work(most int) {
 	}
 }
 
+// waiting is how many streams wait to be decoded.
+func (r *reactor) waiting() int { return len(r.queue) - r.queueAt }
+
+// dequeue takes the first of them off. The room in front is used again when it
+// is half of the queue, so that each move costs a constant time.
+func (r *reactor) dequeue() {
+	r.queue[r.queueAt] = nil
+	if r.queueAt++; 2*r.queueAt >= len(r.queue) {
+		r.queue = r.queue[:copy(r.queue, r.queue[r.queueAt:])]
+		r.queueAt = 0
+	}
+}
+
 // drain decodes and completes all that has ended.
 func (r *reactor) drain() {
-	for len(r.queue) > 0 {
+	for r.waiting() > 0 {
 		r.work(1 << 20)
 	}
 }
@@ -189,5 +202,5 @@ func (r *reactor) stream() *stream {
 		r.spare = r.spare[:n-1]
 		return s
 	}
-	return newStream(r.g.options.MaxEventBytes)
+	return newStream(r.g.options.MaxEventBytes, &r.heads)
 }

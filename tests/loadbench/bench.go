@@ -52,8 +52,13 @@ func (b bench) aiohttp(url string, streams, tokens int) (measured, error) {
 		"--streams", fmt.Sprint(streams), "--tokens", fmt.Sprint(tokens), "--seconds", fmt.Sprint(b.seconds))
 }
 
-func pinned(environment []string, name string, args ...string) (m measured, err error) {
-	cmd := exec.Command("taskset", append([]string{"-c", clientCore, name}, args...)...)
+func pinned(environment []string, name string, args ...string) (measured, error) {
+	return output(environment, "taskset", append([]string{"-c", clientCore, name}, args...)...)
+}
+
+// output runs a client and reads its line.
+func output(environment []string, name string, args ...string) (m measured, err error) {
+	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), environment...)
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
@@ -100,13 +105,15 @@ func (b bench) stamps() error {
 	})
 }
 
-// dispatch: P4, how late requests of an open loop leave.
+// dispatch: P4, how late requests of an open loop leave. The client may run
+// where it likes, as in use: on a core that another program has taken, it would
+// measure how the two share it.
 func (b bench) dispatch() error {
 	fmt.Printf("\nP4: an open loop of 1,000 requests/s\n")
 	return b.withServer("0", func(url string) error {
 		best := measured{LateP99Us: 1e12}
 		for range b.repeats {
-			m, err := b.ours(url, "-rate", "1000", "-tokens", "1")
+			m, err := output(nil, b.self, "client", "-url", url, "-seconds", fmt.Sprint(b.seconds), "-rate", "1000", "-tokens", "1")
 			if err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ func (b bench) tokens() error {
 	})
 }
 
-// requestTokens and requestStreams are the load of P2.
+// requestStreams is the load of P2.
 const requestStreams = 32
 
 // requests: P2, requests of one token each for a second of CPU. The clients take
@@ -97,6 +97,10 @@ func (b bench) requests() error {
 				return err
 			}
 			ours = append(ours, float64(m.Requests)/m.CPUS)
+			if m, err = b.aiohttp(url, requestStreams, 1); err != nil {
+				return err
+			}
+			theirs = append(theirs, float64(m.Requests)/m.CPUS)
 			if haveWrk {
 				rate, err := b.wrk(url)
 				if err != nil {
@@ -105,11 +109,6 @@ func (b bench) requests() error {
 				wrks = append(wrks, rate)
 			}
 		}
-		m, err := b.aiohttp(url, requestStreams, 1)
-		if err != nil {
-			return err
-		}
-		theirs = append(theirs, float64(m.Requests)/m.CPUS)
 		line("loadgen", median(ours), "req/CPU-s", "", true)
 		line("aiohttp", median(theirs), "req/CPU-s", "", true)
 		ratio := median(ours) / median(theirs)
