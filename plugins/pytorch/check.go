@@ -52,7 +52,7 @@ func checkCell(ctx context.Context, cell sdk.Cell, depth sdk.Depth, seen map[str
 	}
 	s, found := settle(cell)
 	found.load(cell, s)
-	check.Devices = devices(cell.Parameters.String("device", ""), nil)
+	check.Devices = devices(cell.Parameters, nil)
 	if depth == sdk.DepthEnvironment && !found.refused() {
 		var weights int64
 		weights = s.look(&found)
@@ -61,7 +61,7 @@ func checkCell(ctx context.Context, cell sdk.Cell, depth sdk.Depth, seen map[str
 			found.fromError(err)
 		} else {
 			found.environment(s, environment)
-			check.Devices = devices(cell.Parameters.String("device", ""), &environment)
+			check.Devices = devices(cell.Parameters, &environment)
 		}
 		if weights > 0 {
 			check.Memory = &sdk.MemoryModel{WeightsBytes: &weights}
@@ -73,11 +73,21 @@ func checkCell(ctx context.Context, cell sdk.Cell, depth sdk.Depth, seen map[str
 	return check
 }
 
+// mostGPUs is what a model could be spread over, while the machine is unknown.
+const mostGPUs = 64
+
 // devices says what a cell needs. Without a look at the machine and without the
 // parameter it may be a GPU or not.
-func devices(device string, e *worker.Environment) []sdk.DeviceNeed {
+func devices(p sdk.Table, e *worker.Environment) []sdk.DeviceNeed {
 	gpu := sdk.DeviceNeed{Kind: "gpu", Min: 1, Max: 1}
 	switch {
+	case !given(p, "device_map"):
+	case e == nil:
+		gpu.Max = mostGPUs
+	default:
+		gpu.Max = max(1, uint32(len(e.GPUs)))
+	}
+	switch device := p.String("device", ""); {
 	case device == "cpu", device == "" && e != nil && (len(e.GPUs) == 0 || e.CUDA == ""):
 		return []sdk.DeviceNeed{{Kind: "cpu", Min: 1, Max: 1}}
 	case device == "" && e == nil:

@@ -147,17 +147,22 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 }
 
 func TestDevicesOfACell(t *testing.T) {
-	gpu := &worker.Environment{CUDA: "12.8", GPUs: []worker.GPU{{UUID: "GPU-1"}}}
+	gpu := &worker.Environment{CUDA: "12.8", GPUs: []worker.GPU{{UUID: "GPU-1"}, {UUID: "GPU-2"}}}
 	for _, c := range []struct {
-		device string
-		e      *worker.Environment
-		kind   string
-		min    uint32
+		p        sdk.Table
+		e        *worker.Environment
+		kind     string
+		min, max uint32
 	}{
-		{"cpu", gpu, "cpu", 1}, {"cuda", nil, "gpu", 1}, {"", gpu, "gpu", 1}, {"", &worker.Environment{}, "cpu", 1}, {"", nil, "gpu", 0},
+		{sdk.Table{"device": "cpu"}, gpu, "cpu", 1, 1},
+		{sdk.Table{"device": "cuda"}, nil, "gpu", 1, 1},
+		{sdk.Table{}, gpu, "gpu", 1, 1},
+		{sdk.Table{"device_map": "auto"}, gpu, "gpu", 1, 2},
+		{sdk.Table{}, &worker.Environment{}, "cpu", 1, 1},
+		{sdk.Table{}, nil, "gpu", 0, 1},
 	} {
-		if got := devices(c.device, c.e); len(got) != 1 || got[0].Kind != c.kind || got[0].Min != c.min {
-			t.Errorf("device %q: %+v", c.device, got)
+		if got := devices(c.p, c.e); len(got) != 1 || got[0] != (sdk.DeviceNeed{Kind: c.kind, Min: c.min, Max: c.max}) {
+			t.Errorf("%v: %+v", c.p, got)
 		}
 	}
 }

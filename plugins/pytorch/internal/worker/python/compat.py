@@ -27,7 +27,8 @@ def random_model(config, dtype, device, attention):
     if attention:
         options["attn_implementation"] = attention
     with torch.device(device):
-        return AutoModelForCausalLM.from_config(config, **options)
+        model = AutoModelForCausalLM.from_config(config, **options)
+    return model.to(device)  # what a model makes elsewhere on purpose, if anything
 
 
 def attention_in_use(model):

@@ -210,12 +210,14 @@ class Engine:
         watch.start()
         options = {"assistant_model": self.assistant} if self.assistant is not None else {}
         hook = self.model.register_forward_hook(watch.step) if self.speculates else None
-        out = self.model.generate(
-            batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
-            stopping_criteria=[watch], **options,
-        )  # fmt: skip
-        if hook is not None:
-            hook.remove()
+        try:
+            out = self.model.generate(
+                batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
+                stopping_criteria=[watch], **options,
+            )  # fmt: skip
+        finally:
+            if hook is not None:
+                hook.remove()
         new = out[:, width:].cpu()
         self.synchronize()
         return new, time.monotonic_ns()

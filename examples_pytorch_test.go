@@ -1,0 +1,39 @@
+package llem_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPytorchExamplesAreDryRun needs no Python: until a load is near, the
+// backend computes on the study alone.
+func TestPytorchExamplesAreDryRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plugins := filepath.Join(dir, "plugins")
+	for _, argv := range [][]string{
+		{"go", "build", "-o", filepath.Join(dir, "pytorch"), "./plugins/pytorch"},
+		{command, "plugins", "install", "--dir", plugins, filepath.Join(dir, "pytorch")},
+	} {
+		if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", argv, err, output)
+		}
+	}
+	for name, plan := range map[string]string{"pytorch-batch.toml": "9 trials in 3 blocks", "pytorch-dtype.toml": "6 trials in 3 blocks"} {
+		text, err := os.ReadFile(filepath.Join("examples", name))
+		if err == nil { // a copy: the lock is written beside the study
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := exec.Command(command, "run", "--dry-run", "--plugin-dir", plugins, filepath.Join(dir, name))
+		run.Env = append(os.Environ(), "PATH="+dir, "VIRTUAL_ENV=")
+		if output, err := run.CombinedOutput(); err != nil || !strings.Contains(string(output), plan) {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
+	}
+}
