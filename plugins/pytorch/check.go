@@ -54,8 +54,7 @@ func checkCell(ctx context.Context, cell sdk.Cell, depth sdk.Depth, seen map[str
 	found.load(cell, s)
 	check.Devices = devices(cell.Parameters, nil)
 	if depth == sdk.DepthEnvironment && !found.refused() {
-		var weights int64
-		weights = s.look(&found)
+		weights := s.look(&found)
 		environment, err := probe(ctx, cell.Parameters.String("python", ""), seen)
 		if err != nil {
 			found.fromError(err)
@@ -192,7 +191,7 @@ func (f *findings) environment(s settings, e worker.Environment) {
 		return
 	}
 	f.device(s, e)
-	for _, need := range needed(s.parameters) {
+	for _, need := range needed(s) {
 		if !slices.ContainsFunc(need.anyOf, func(name string) bool { return e.Packages[name] != "" }) {
 			f.refuse(need.key, fmt.Sprintf("%s -m pip install %s", e.Executable, need.anyOf[0]),
 				"%s has no %s, which %s = %q needs", where, strings.Join(need.anyOf, " or "), need.key, s.parameters.String(need.key, ""))
@@ -239,7 +238,9 @@ type need struct {
 	anyOf []string
 }
 
-func needed(p sdk.Table) []need {
+// needed are the packages that a cell needs besides torch and transformers.
+func needed(s settings) []need {
+	p := s.parameters
 	var list []need
 	for _, n := range []struct {
 		key, value string
@@ -256,6 +257,9 @@ func needed(p sdk.Table) []need {
 		if p.String(n.key, "") == n.value {
 			list = append(list, need{n.key, n.anyOf})
 		}
+	}
+	if given(p, "quantization") && !s.random() {
+		list = append(list, need{"quantization", []string{"accelerate"}})
 	}
 	if given(p, "device_map") {
 		list = append(list, need{"device_map", []string{"accelerate"}})

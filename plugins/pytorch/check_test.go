@@ -118,6 +118,7 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 			e.GPUs[0].Capability, e.Packages["kernels"] = 80, "0.6"
 		}, sdk.SeverityError, "attn_implementation", "capability 8.0"},
 		{"no bitsandbytes", sdk.Table{"quantization": "bnb_int8"}, nil, sdk.SeverityError, "quantization", "pip install bitsandbytes"},
+		{"quantised checkpoint", sdk.Table{"quantization": "torchao_int8"}, func(e *worker.Environment) { e.Packages["torchao"] = "0.18.0" }, sdk.SeverityError, "quantization", "pip install accelerate"},
 		{"no accelerate", sdk.Table{"device_map": "auto"}, nil, sdk.SeverityError, "device_map", "pip install accelerate"},
 		{"no quantised cache", sdk.Table{"cache_implementation": "quantized"}, nil, sdk.SeverityError, "cache_implementation", "optimum-quanto or hqq"},
 		{"bfloat16 on an old GPU", sdk.Table{"dtype": "bfloat16"}, func(e *worker.Environment) { e.GPUs[0].Capability = 75 }, sdk.SeverityWarning, "dtype", "tensor cores"},
@@ -134,6 +135,9 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 				c.parameters = sdk.Table{}
 			}
 			s, found := settle(cell(c.parameters))
+			if c.name == "quantised checkpoint" {
+				s.model.Weights = sdk.WeightsAuto
+			}
 			found.environment(s, e)
 			if c.severity == "" {
 				if len(found) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,8 +61,8 @@ func addFile(ctx context.Context, h io.Writer, path string) error {
 	}
 	fmt.Fprintf(h, "%s %d\n", filepath.Base(path), info.Size())
 	for {
-		switch n, err := io.CopyN(h, f, 16<<20); {
-		case err == io.EOF && n == 0, err == io.EOF:
+		switch _, err := io.CopyN(h, f, 16<<20); {
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

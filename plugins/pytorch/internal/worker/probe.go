@@ -35,7 +35,8 @@ func Probe(ctx context.Context, python string) (Environment, error) {
 	if err != nil {
 		return e, err
 	}
-	defer os.RemoveAll(dir)
+	// Only files in a temporary directory could stay.
+	defer func() { _ = os.RemoveAll(dir) }()
 	command := exec.CommandContext(ctx, python, script(dir, "probe.py"))
 	var stderr bytes.Buffer
 	command.Stderr = &stderr

@@ -58,7 +58,7 @@ def classify(failure, call, engine):
     if names & {"SafetensorError"} or "safetensors" in low:
         return Problem("model_missing", text, "model.path", "the files of the weights are missing or damaged; copy or download them anew")
     if call["call"] == "load":
-        if isinstance(failure, ImportError):
+        if isinstance(failure, ImportError) or "requires `accelerate`" in low:
             return Problem("engine_missing", text, advice="install what is missing into the environment of `python`")
         if isinstance(failure, FileNotFoundError) or (isinstance(failure, OSError) and "does not appear to have a file" in low):
             return Problem("model_missing", text, "model.path", "name a directory as save_pretrained writes it")
