@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/study"
@@ -16,6 +18,23 @@ import (
 // LockPath is where the lock of a study file lies: beside it.
 func LockPath(studyPath string) string {
 	return filepath.Join(filepath.Dir(studyPath), registry.LockFile)
+}
+
+// lockCommand is the command that renews the lock of a study, to be pasted.
+func lockCommand(studyPath string, pluginDirs []string) string {
+	words := []string{"llem", "plugins", "lock"}
+	for _, dir := range pluginDirs {
+		words = append(words, "--plugin-dir", dir)
+	}
+	words = append(words, studyPath)
+	for i, word := range words {
+		if strings.ContainsFunc(word, func(r rune) bool {
+			return !strings.ContainsRune("/._-+=:,@%", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // readLock reads the lock beside a study; nil if there is none yet.

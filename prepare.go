@@ -101,6 +101,9 @@ func (p *Prepared) openRegistry() error {
 	if err != nil {
 		return err
 	}
+	if lock != nil {
+		lock.Renew = lockCommand(p.Spec.Path, p.PluginDirs)
+	}
 	p.lock = lock
 	p.Registry, err = registry.Open(registry.SearchPath(p.PluginDirs, p.User.PluginDirs),
 		registry.Options{CacheDir: p.cacheDir("registry"), CoreVersion: Version, Lock: lock})

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ var ErrLockChanged = errors.New("plugin differs from the lock")
 type Lock struct {
 	// Path of the file that the lock was read from, for messages.
 	Path string
+	// Renew is the command that writes the lock again, for messages.
+	Renew string
 	// Plugins by name.
 	Plugins map[string]LockedPlugin
 }
@@ -50,7 +53,7 @@ func lockOf(d *document) (*Lock, error) {
 	d.only("", d.tree, "schema_version", "plugins")
 	schema := get[int64](d, "", d.tree, "schema_version", true)
 	if len(d.found) == 0 && schema != lockSchema {
-		d.refuse("schema_version", "this llem reads version %d, found %d; write the lock again with `llem plugins lock`", lockSchema, schema)
+		d.refuse("schema_version", "this llem reads version %d, found %d; write the lock again with `llem plugins lock STUDY.toml`", lockSchema, schema)
 	}
 	lock := &Lock{Path: d.file, Plugins: map[string]LockedPlugin{}}
 	plugins := get[map[string]any](d, "", d.tree, "plugins", false)
@@ -99,7 +102,7 @@ func WriteLock(path string, lock *Lock) error {
 // Text is the lock as a file holds it.
 func (l *Lock) Text() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# The plugins that this study was measured with. Renew it with `llem plugins lock`.\nschema_version = %d\n", lockSchema)
+	fmt.Fprintf(&b, "# The plugins that the studies beside it were measured with. `llem plugins lock STUDY.toml` renews it.\nschema_version = %d\n", lockSchema)
 	for _, name := range sortedKeys(l.Plugins) {
 		locked := l.Plugins[name]
 		// Names, versions and digests are plain ASCII: ReadLock and manifests
@@ -149,7 +152,25 @@ func (l *Lock) Extend(other *Lock) *Lock {
 		plugins = map[string]LockedPlugin{}
 	}
 	maps.Copy(plugins, l.Plugins)
-	return &Lock{Path: l.Path, Plugins: plugins}
+	return &Lock{Path: l.Path, Renew: l.Renew, Plugins: plugins}
+}
+
+// Renewed returns a lock with now's plugins, and those of l that now does not hold
+// and that still exist: a lock serves all studies of its directory. The others are
+// removed, and named.
+func (l *Lock) Renewed(now *Lock, exists func(name string) bool) (renewed *Lock, removed []string) {
+	kept := &Lock{Path: l.Path, Renew: l.Renew, Plugins: map[string]LockedPlugin{}}
+	for _, name := range sortedKeys(l.Plugins) {
+		if _, named := now.Plugins[name]; named {
+			continue
+		}
+		if exists(name) {
+			kept.Plugins[name] = l.Plugins[name]
+		} else {
+			removed = append(removed, name)
+		}
+	}
+	return kept.Extend(now), removed
 }
 
 // Check compares a plugin with the lock. A difference is a
@@ -159,13 +180,14 @@ func (l *Lock) Check(e Entry) error {
 	if !ok || old == e.locked() {
 		return nil
 	}
-	return &LockChangedError{Name: e.Name, Path: l.Path, Dir: e.Dir, Old: old, New: e.locked()}
+	return &LockChangedError{Name: e.Name, Path: l.Path, Renew: l.Renew, Dir: e.Dir, Old: old, New: e.locked()}
 }
 
 // LockChangedError is a plugin that differs from the lock.
 type LockChangedError struct {
 	Name     string
 	Path     string // of the lock, or empty
+	Renew    string // the command that writes it again, or empty
 	Dir      string // of the plugin
 	Old, New LockedPlugin
 }
@@ -175,8 +197,9 @@ func (e *LockChangedError) Error() string {
 	if lock == "" {
 		lock = LockFile
 	}
-	return fmt.Sprintf("plugin %s in %s is not the one that %s holds: version %s with digest %.19s…, locked is version %s with digest %.19s…; if the change is meant, run `llem plugins lock`, or else install the locked version again",
-		e.Name, e.Dir, lock, e.New.Version, e.New.Digest, e.Old.Version, e.Old.Digest)
+	renew := cmp.Or(e.Renew, "llem plugins lock STUDY.toml")
+	return fmt.Sprintf("plugin %s in %s is not the one that %s holds: version %s with digest %.19s…, locked is version %s with digest %.19s…; if the change is meant, run `%s`, or else install the locked version again",
+		e.Name, e.Dir, lock, e.New.Version, e.New.Digest, e.Old.Version, e.Old.Digest, renew)
 }
 
 // Is makes errors.Is(err, ErrLockChanged) hold.

@@ -55,7 +55,7 @@ func TestLockRoundTrip(t *testing.T) {
 
 func TestBadLocks(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
-		{"schema_version = 1", "schema_version = 2", "llem.lock:1: schema_version: this llem reads version 1, found 2; write the lock again with `llem plugins lock`"},
+		{"schema_version = 1", "schema_version = 2", "llem.lock:1: schema_version: this llem reads version 1, found 2; write the lock again with `llem plugins lock STUDY.toml`"},
 		{"schema_version = 1", "", "llem.lock: schema_version: missing; expected an integer"},
 		{"[plugins.ggml]", "[plugin.ggml]", `llem.lock:3: plugin: unknown key; did you mean "plugins"?`},
 		{"[plugins.ggml]", `[plugins."../x"]`, `llem.lock:3: plugins.../x: "../x" cannot name a plugin; expected lower-case letters, digits and hyphens, at most 64`},
@@ -102,7 +102,7 @@ func TestLockCheck(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	want := "plugin a in /p/a is not the one that study/llem.lock holds: version 1.1.0 with digest " + entry.Digest()[:19] +
-		"…, locked is version 1.0.0 with digest sha256:9f86d081884c…; if the change is meant, run `llem plugins lock`, or else install the locked version again"
+		"…, locked is version 1.0.0 with digest sha256:9f86d081884c…; if the change is meant, run `llem plugins lock STUDY.toml`, or else install the locked version again"
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error(diff)
 	}
@@ -118,6 +118,19 @@ func TestLockExtendKeepsWhatIsLocked(t *testing.T) {
 	}
 	if len(lock.Plugins) != 1 {
 		t.Error("Extend changed the lock itself")
+	}
+}
+
+func TestARenewedLockServesOtherStudies(t *testing.T) {
+	was := LockedPlugin{Version: "1.0.0", Protocol: 1, Digest: lockedDigest}
+	is := LockedPlugin{Version: "2.0.0", Protocol: 1, Digest: lockedDigest}
+	lock := &Lock{Path: "l", Plugins: map[string]LockedPlugin{"mine": was, "other": was, "gone": was}}
+	got, removed := lock.Renewed(&Lock{Plugins: map[string]LockedPlugin{"mine": is}}, func(name string) bool { return name != "gone" })
+	if diff := cmp.Diff(&Lock{Path: "l", Plugins: map[string]LockedPlugin{"mine": is, "other": was}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"gone"}, removed); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -269,6 +271,20 @@ func (c *pluginLock) Run(a *app) error {
 		return usageError{err}
 	}
 	path := llem.LockPath(c.Study)
+	old, err := registry.ReadLock(path)
+	switch {
+	case err == nil:
+		var removed []string
+		lock, removed = old.Renewed(lock, func(name string) bool {
+			_, err := r.Find(name)
+			return err == nil
+		})
+		if len(removed) > 0 {
+			fmt.Fprintf(a.stderr, "removed from the lock: %s (not installed any more)\n", strings.Join(removed, ", "))
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		fmt.Fprintf(a.stderr, "warning: the lock before is replaced whole: %v\n", err)
+	}
 	if err := registry.WriteLock(path, lock); err != nil {
 		return err
 	}
