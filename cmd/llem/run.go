@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if err != nil {
-		return exitCode(ctx, stderr, usageError{fmt.Errorf("%w; `llem --help` lists commands and flags", err)})
+		return exitCode(ctx, stderr, usageError{fmt.Errorf("%w; %s", err, helpFor(err, args))})
 	}
 	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
 	path, err := study.UserConfigPath()
@@ -73,6 +74,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		a.user, a.unreadable = study.UserConfig{}, err
 	}
 	return exitCode(ctx, stderr, parsed.Run(a))
+}
+
+// helpFor points to the help of the command that a mistake is about.
+func helpFor(err error, args []string) string {
+	if args[0] == "version" {
+		return "`llem --version` prints the version"
+	}
+	var mistake *kong.ParseError
+	if errors.As(err, &mistake) && mistake.Context != nil {
+		if node := mistake.Context.Selected(); node != nil {
+			return fmt.Sprintf("`%s --help` lists its arguments and flags", node.FullPath())
+		}
+	}
+	return "`llem --help` lists commands and flags"
 }
 
 // withoutSettings lists the commands that can do without the user's settings.

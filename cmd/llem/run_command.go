@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"time"
 
 	"golang.org/x/term"
 
@@ -31,6 +29,9 @@ type runCommand struct {
 
 // Run implements the command.
 func (c *runCommand) Run(a *app) error {
+	if c.DryRun && c.Format == "csv" {
+		return usageError{errors.New("--dry-run --format csv: a plan is no table; use --format json, or leave --format out")}
+	}
 	display := newProgress(a.stderr, c.Quiet)
 	s, err := a.loadStudy(c.Study, llem.Settings{PluginDirs: c.PluginDir, ResultsDir: c.Out, Progress: display.update})
 	if err != nil {
@@ -44,7 +45,7 @@ func (c *runCommand) Run(a *app) error {
 		return err
 	}
 	if c.DryRun {
-		return printPlan(a.stdout, prepared)
+		return c.plan(a, prepared)
 	}
 	keepSmall()
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
@@ -106,47 +107,6 @@ func (c *runCommand) override(spec *study.Study) error {
 		return spec.UseProfile(c.Profile)
 	}
 	return nil
-}
-
-// printPlan shows what a run would do.
-func printPlan(w io.Writer, p *llem.Prepared) error {
-	fmt.Fprintf(w, "Study   %s\n", p.Spec.Name)
-	fmt.Fprintf(w, "Cells   %s\n", cellCounts(p, strconv.Itoa))
-	for i, cell := range p.Cells {
-		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
-		for _, d := range p.Checks[i].Diagnostics {
-			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, report.OneLine(d.Message))
-		}
-	}
-	for _, block := range p.Plan.Blocks {
-		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
-	}
-	trials := len(p.Plan.Blocks) * len(p.Cells)
-	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows.\n        Loading and warming up are not in it, and until power is steady conditioning takes\n        up to three times as long. Nothing was started.\n",
-		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
-	return err
-}
-
-// cellCounts is the number of cells in the form given, and that of the probes.
-func cellCounts(p *llem.Prepared, form func(int) string) string {
-	cells, probes := p.Counts()
-	if probes == 0 {
-		return form(cells)
-	}
-	return form(cells) + " and " + count(probes, "probe")
-}
-
-// count is "1 trial" or "2 trials".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// leastTime is what idling, conditioning and windows take.
-func leastTime(p *llem.Prepared) time.Duration {
-	return time.Duration(p.Plan.LeastNs).Round(time.Second)
 }
 
 // printSummary prints results on stdout in one of the three formats. The table

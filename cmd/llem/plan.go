@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/energy/nvml"
+	"github.com/llenergymeasure/llem/core/measure"
+	"github.com/llenergymeasure/llem/core/plan"
+	"github.com/llenergymeasure/llem/core/report"
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// dryPlan is what `llem run --dry-run --format json` prints.
+type dryPlan struct {
+	SchemaVersion int       `json:"schema_version"`
+	Study         string    `json:"study"`
+	Order         string    `json:"order"`
+	Trials        int       `json:"trials"`
+	Cells         []dryCell `json:"cells"`
+	// Blocks hold cell ids in the order in which they run.
+	Blocks         []plan.Block `json:"blocks"`
+	WindowsPerLoad int          `json:"windows_per_load"`
+	// LeastNs is of idling, conditioning and windows; loading and warming up
+	// come on top.
+	LeastNs int64 `json:"least_ns"`
+	// Sources in the order in which they would be tried.
+	Sources []drySource `json:"sources"`
+}
+
+type dryCell struct {
+	ID          string          `json:"id"`
+	Label       string          `json:"label"`
+	Instance    string          `json:"instance"`
+	Plugin      string          `json:"plugin"`
+	Probe       bool            `json:"probe,omitempty"`
+	Axes        map[string]any  `json:"axes,omitempty"`
+	Diagnostics []dryDiagnostic `json:"diagnostics,omitempty"`
+}
+
+type dryDiagnostic struct {
+	Severity sdk.Severity `json:"severity"`
+	KeyPath  string       `json:"key_path"`
+	Message  string       `json:"message"`
+	Advice   string       `json:"advice,omitempty"`
+}
+
+type drySource struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// plan shows what a run would do.
+func (c *runCommand) plan(a *app, p *llem.Prepared) error {
+	if c.Format != "json" {
+		return printPlan(a.stdout, p)
+	}
+	d := dryPlan{
+		SchemaVersion: p.Plan.SchemaVersion, Study: p.Spec.Name, Order: p.Plan.Order, Trials: len(p.Plan.Blocks) * len(p.Cells),
+		Blocks: p.Plan.Blocks, WindowsPerLoad: p.Plan.WindowsPerLoad, LeastNs: p.Plan.LeastNs, Sources: drySources(p),
+	}
+	for i, cell := range p.Cells {
+		one := dryCell{ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Plugin: cell.Plugin, Probe: cell.Probe, Axes: map[string]any{}}
+		for _, axis := range cell.Axes {
+			one.Axes[axis.Key] = axis.Value
+		}
+		for _, x := range p.Checks[i].Diagnostics {
+			one.Diagnostics = append(one.Diagnostics, dryDiagnostic{x.Severity, x.KeyPath, x.Message, x.Advice})
+		}
+		d.Cells = append(d.Cells, one)
+	}
+	encoder := json.NewEncoder(device(a.stdout))
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(d)
+}
+
+// drySources lists the sources that would be opened: those that the study names,
+// and last those that "auto" would try.
+func drySources(p *llem.Prepared) []drySource {
+	const auto = "auto"
+	list := []drySource{}
+	add := func(name, why string) {
+		if !slices.ContainsFunc(list, func(s drySource) bool { return s.Name == name }) {
+			list = append(list, drySource{name, why})
+		}
+	}
+	for _, name := range p.Spec.Energy {
+		if name != auto {
+			add(name, "named by the study")
+		}
+	}
+	if !slices.Contains(p.Spec.Energy, auto) {
+		return list
+	}
+	for _, name := range measure.AutoSources() {
+		why := "auto: if it opens"
+		switch name {
+		case nvml.Name:
+			why = "auto: if a cell uses a GPU"
+		case "hostpower":
+			why = "auto: if nothing else measures"
+		}
+		add(name, why)
+	}
+	return list
+}
+
+// printPlan shows what a run would do.
+func printPlan(w io.Writer, p *llem.Prepared) error {
+	fmt.Fprintf(w, "Study   %s\n", p.Spec.Name)
+	fmt.Fprintf(w, "Cells   %s\n", cellCounts(p, strconv.Itoa))
+	for i, cell := range p.Cells {
+		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
+		for _, d := range p.Checks[i].Diagnostics {
+			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, report.OneLine(d.Message))
+		}
+	}
+	for _, block := range p.Plan.Blocks {
+		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
+	}
+	trials := len(p.Plan.Blocks) * len(p.Cells)
+	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows.\n        Loading and warming up are not in it, and until power is steady conditioning takes\n        up to three times as long. Nothing was started.\n",
+		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
+	return err
+}
+
+// cellCounts is the number of cells in the form given, and that of the probes.
+func cellCounts(p *llem.Prepared, form func(int) string) string {
+	cells, probes := p.Counts()
+	if probes == 0 {
+		return form(cells)
+	}
+	return form(cells) + " and " + count(probes, "probe")
+}
+
+// count is "1 trial" or "2 trials".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// leastTime is what idling, conditioning and windows take.
+func leastTime(p *llem.Prepared) time.Duration {
+	return time.Duration(p.Plan.LeastNs).Round(time.Second)
+}
