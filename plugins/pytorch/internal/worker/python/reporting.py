@@ -29,6 +29,8 @@ def report(engine):
     for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "num_threads", "interop_threads", "matmul_precision"):
         if key in p and key in resolved and resolved[key] is not None and resolved[key] != p[key]:
             warnings.append(loading.dormant(key, f"{key} = {p[key]!r} was asked for, and {resolved[key]!r} is in use"))
+    if "quantization" in p and not packed(model):
+        warnings.append(loading.dormant("quantization", f"quantization = {p['quantization']!r} was asked for, and no weight is quantised"))
     if resolved["cache_implementation"] is None:
         del resolved["cache_implementation"]
     text = model.config.get_text_config()
@@ -60,6 +62,13 @@ def weight_types(model):
     for parameter in model.parameters():
         types[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
     return types
+
+
+def packed(model):
+    """Classes of the weights that are stored as something else than a tensor of
+    numbers: how bitsandbytes and torchao keep quantised ones."""
+    names = {type(tensor).__name__ for p in model.parameters() for tensor in (p, p.data)}
+    return sorted(names - {"Parameter", "Tensor"})
 
 
 def logical_sizes(model):
@@ -97,6 +106,7 @@ def details(engine, types):
         blocks[str(parameter.device)] += parameter.numel()
     facts = {
         "attention class": attention_class(engine.model),
+        "class of quantised weights": "/".join(packed(engine.model)) or "none",
         "cache class": "/".join(engine.cache_classes) or "none",
         "weights by type": ", ".join(f"{t} {n}" for t, n in sorted(types.items())),
         "weights by device": ", ".join(f"{d} {n}" for d, n in sorted(blocks.items())),
