@@ -9,8 +9,8 @@ import (
 
 // Dialect describes how one server wants its requests and how its events are
 // read. "OpenAI-compatible" is not one dialect: one server refuses fields that
-// the next one needs. VLLM, SGLang, LlamaCpp and TensorRT return ready ones,
-// which may be changed.
+// the next one needs. The functions below return ready ones, which may be
+// changed.
 type Dialect struct {
 	// Path of the completions endpoint, such as /v1/completions.
 	Path string
@@ -96,6 +96,17 @@ func LlamaCpp() Dialect {
 	d.Extra["cache_prompt"] = false
 	d.Extra["min_p"] = 0
 	return d
+}
+
+// LlamaCppNative is the dialect of its own /completion, which returns ids.
+func LlamaCppNative() Dialect {
+	return Dialect{
+		Path: "/completion", Prompt: "prompt", MaxTokens: "n_predict", IgnoreEOS: "ignore_eos",
+		Temperature: "temperature", TopP: "top_p", TopK: "top_k", Seed: "seed",
+		Extra: map[string]any{"stream": true, "return_tokens": true, "cache_prompt": false, "min_p": 0},
+		Text:  "content", IDs: "tokens", Finish: "stop_type",
+		PromptTokens: "tokens_evaluated", OutputTokens: "tokens_predicted", Fault: "error", OneShot: true,
+	}
 }
 
 // TensorRT is the dialect of trtllm-serve, which refuses any field that it

@@ -22,7 +22,7 @@ func TestBodies(t *testing.T) {
 	for _, d := range []struct {
 		name    string
 		dialect Dialect
-	}{{"vllm", VLLM()}, {"sglang", SGLang()}, {"sglang native", SGLangNative()}, {"llama.cpp", LlamaCpp()}, {"tensorrt", TensorRT()}} {
+	}{{"vllm", VLLM()}, {"sglang", SGLang()}, {"sglang native", SGLangNative()}, {"llama.cpp", LlamaCpp()}, {"llama.cpp native", LlamaCppNative()}, {"tensorrt", TensorRT()}} {
 		for _, exact := range []bool{true, false} {
 			work := &sdk.Work{ExactLengths: exact, Sampling: sdk.Sampling{Seed: 42}}
 			if !exact {
