@@ -125,7 +125,7 @@ func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
 		Secrets: secrets.backends, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
 	})
 	r := StudyResult{Dir: dir.Path(), Outcome: outcome}
-	readErr := r.read(p.User)
+	readErr := r.read(dir, p.User)
 	return r, errors.Join(runErr, readErr)
 }
 

@@ -32,8 +32,8 @@ const (
 
 // read fills the result from the directory, the only interface between
 // measuring and reporting, and writes the derived files.
-func (r *StudyResult) read(user study.UserConfig) error {
-	all, err := Report(r.Dir, user, FactorsUser) // which are those of the run
+func (r *StudyResult) read(dir *result.Dir, user study.UserConfig) error {
+	all, err := reportOn(dir, user, FactorsUser) // which are those of the run
 	r.Summary, r.Trials, r.Failed = all.Summary, all.Trials, all.Failed
 	return err
 }
@@ -42,20 +42,29 @@ func (r *StudyResult) read(user study.UserConfig) error {
 // derived files. The error may be about those alone, as in an archive that
 // cannot be written: then the summary is whole, and its Dir is set.
 func Report(dir string, user study.UserConfig, from FactorsFrom) (Reported, error) {
-	if _, err := result.OpenDir(dir); err != nil {
+	d, err := result.OpenDir(dir)
+	if err != nil {
 		return Reported{}, err
 	}
+	return reportOn(d, user, from)
+}
+
+func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) (Reported, error) {
+	dir := d.Path()
 	var r Reported
 	var problems []error
-	r.Trials, r.Failed, problems = result.ReadTrials(dir)
+	r.Trials, r.Failed, problems = d.ReadTrials()
 	stored, err := report.ReadFactors(dir)
 	if err != nil && from != FactorsUser {
 		problems = append(problems, err)
 	}
+	plans, unread := readPlans(dir)
+	problems = append(problems, unread...)
 	o := report.Options{Dir: filepath.Clean(dir)}
+	o.Order, o.Baseline = planned(plans)
 	o.Factors, r.Note = chooseFactors(stored, report.FactorsOf(user), from)
 	r.Summary = report.Summarize(r.Trials, r.Failed, o)
-	for _, problem := range append(problems, missingTrials(dir, r.Trials, r.Failed)...) {
+	for _, problem := range append(problems, missingTrials(plans, r.Trials, r.Failed)...) {
 		r.Summary.AddProblem(problem)
 	}
 	return r, report.WriteDerived(dir, r.Summary)

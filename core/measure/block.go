@@ -65,7 +65,7 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 		} else {
 			out.Failed++
 		}
-		if record == nil {
+		if record == nil { // it did not begin
 			return err
 		}
 		now.Phase, now.Finished = PhaseDone, record
@@ -91,8 +91,8 @@ func (s *session) openSources(ctx context.Context) (*recorder, error) {
 }
 
 // trial runs and stores one trial. An error means that the study cannot go on:
-// it was interrupted, or its directory cannot be written; the record is nil if
-// it could not be stored.
+// it was interrupted, or its directory cannot be written. A record that could not
+// be stored says so; it is nil if the trial could not even begin.
 func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellCheck, recorder *recorder, at place, progress func(Phase, float64, string)) (*result.Trial, error) {
 	attempt, err := s.Dir.Begin(cell.ID, at.block)
 	if err != nil {
@@ -136,7 +136,9 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 			record.Failure = &result.Failure{Phase: "write", Code: codeAlreadyThere, Message: err.Error()}
 			return record, nil
 		case !errors.Is(err, result.ErrUnstorable):
-			return nil, err
+			record.Status, record.Ranked = result.StatusFailed, false
+			record.Failure = &result.Failure{Phase: "write", Code: codeUnstorable, Message: err.Error()}
+			return record, err
 		}
 		// It is this record alone that no file can hold.
 		err = &phaseError{phase: "write", code: codeUnstorable, err: err}
@@ -154,7 +156,7 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 		record.Failure.Message = fmt.Sprintf("the trial took longer than limits.trial_timeout_s = %v s", limit)
 	}
 	if err := attempt.Fail(*record); err != nil {
-		return nil, err
+		return record, err
 	}
 	return record, ctx.Err()
 }

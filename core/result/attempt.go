@@ -54,7 +54,8 @@ func (d *Dir) Begin(cellID string, block int) (*Attempt, error) {
 	}
 	log, err := openLog(filepath.Join(a.path, logFile))
 	if err != nil {
-		return nil, err
+		// Nothing was tried in it.
+		return nil, errors.Join(err, os.Remove(a.path))
 	}
 	a.log = log
 	return a, nil
@@ -118,12 +119,28 @@ func (a *Attempt) Abandon(reason string) error {
 	return errors.Join(err, a.log.close(), writeSynced(filepath.Join(a.path, reasonFile), []byte(reason+"\n")))
 }
 
-// finish closes the series, writes trial.json and makes all of it durable.
+// finish stores the trial, or notes why that cannot be done.
 func (a *Attempt) finish(t Trial) error {
 	if a.ended {
 		return a.endedError()
 	}
 	a.ended = true
+	err := a.store(t)
+	if err != nil {
+		if a.dir.unstored == nil {
+			a.dir.unstored = map[string]error{}
+		}
+		a.dir.unstored[filepath.Base(a.path)] = err
+		// There may be room for a line.
+		_ = writeSynced(filepath.Join(a.path, reasonFile), []byte(unstoredReason(err)+"\n"))
+	}
+	return err
+}
+
+func unstoredReason(err error) string { return "its record could not be stored: " + err.Error() }
+
+// store closes the series, writes trial.json and makes all of it durable.
+func (a *Attempt) store(t Trial) error {
 	if t.Cell.ID != a.cell || t.Block != a.block {
 		return fmt.Errorf("store trial %s: the record is of cell %q, block %d", runName(a.cell, a.block), t.Cell.ID, t.Block)
 	}
@@ -187,7 +204,7 @@ func writeSynced(path string, text []byte) error {
 		err = closeErr
 	}
 	if err != nil {
-		return writeError(path, errors.Join(err, os.Remove(path)))
+		return errors.Join(writeError(path, err), os.Remove(path))
 	}
 	return nil
 }

@@ -34,7 +34,12 @@ var ErrExists = errors.New("already exists")
 // Dir is the result directory of one study. Its files can be written by
 // several processes, also on several hosts: every one of them appears whole,
 // by a rename.
-type Dir struct{ path string }
+type Dir struct {
+	path string
+	// unstored are this process's attempts whose records could not be written, by
+	// name, and why: on a full disk nothing else can hold it.
+	unstored map[string]error
+}
 
 // Create makes <outRoot>/<study>-<UTC time>-<4 hex digits>/ with its empty
 // parts. The digits are random, so that two starts within a second differ.
@@ -145,6 +150,11 @@ func (d *Dir) write(name string, text []byte) error {
 }
 
 func writeError(path string, err error) error {
+	// "write PATH" is said already.
+	var inner *fs.PathError
+	if errors.As(err, &inner) && (inner.Path == path || inner.Op == "write") && err.Error() == inner.Error() {
+		err = inner.Err
+	}
 	return fmt.Errorf("write %s: %w%s", path, err, advice(err, "check the file system"))
 }
 

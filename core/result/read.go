@@ -16,9 +16,17 @@ import (
 // What cannot be read is a problem that names its file; the others are read
 // all the same.
 func ReadTrials(dir string) (ok, failed []Trial, problems []error) {
-	if _, err := OpenDir(dir); err != nil {
+	d, err := OpenDir(dir)
+	if err != nil {
 		return nil, nil, []error{err}
 	}
+	return d.ReadTrials()
+}
+
+// ReadTrials reads every trial. Of attempts of this very process, made through d,
+// it knows why they have no record.
+func (d *Dir) ReadTrials() (ok, failed []Trial, problems []error) {
+	dir := d.path
 	for _, name := range entries(filepath.Join(dir, runsDir), &problems) {
 		t, err := readTrial(dir, filepath.Join(runsDir, name))
 		switch {
@@ -36,7 +44,7 @@ func ReadTrials(dir string) (ok, failed []Trial, problems []error) {
 		t, err := readTrial(dir, filepath.Join(attemptsDir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			problems = append(problems, unfinished(dir, name))
+			problems = append(problems, unfinished(dir, name, d.unstored[name]))
 		case err != nil:
 			problems = append(problems, err)
 		case t.Status == StatusFailed:
@@ -54,9 +62,11 @@ func ReadTrials(dir string) (ok, failed []Trial, problems []error) {
 }
 
 // unfinished says what is known of an attempt without a record.
-func unfinished(dir, name string) error {
+func unfinished(dir, name string, unstored error) error {
 	reason := "it is running, or its process was lost"
-	if text, err := os.ReadFile(filepath.Join(dir, attemptsDir, name, reasonFile)); err == nil {
+	if unstored != nil {
+		reason = unstoredReason(unstored)
+	} else if text, err := os.ReadFile(filepath.Join(dir, attemptsDir, name, reasonFile)); err == nil {
 		reason = strings.TrimSpace(string(text))
 	}
 	return fmt.Errorf("%s was not finished: %s; its log is %s", filepath.Join(attemptsDir, name), reason, filepath.Join(attemptsDir, name, logFile))
