@@ -166,7 +166,7 @@ func (r *reactor) connected(c *conn) {
 	}
 	c.up = true
 	r.connecting--
-	r.refused = 0
+	r.refused, r.refusedWhy = 0, nil
 	c.sinceNs = r.nowNs
 	if c.stream == nil {
 		r.idle = append(r.idle, c)
@@ -175,10 +175,20 @@ func (r *reactor) connected(c *conn) {
 	r.write(c)
 }
 
+// failed counts attempts in a row that speak against the server. Being out of
+// descriptors or ports does not.
+func (r *reactor) failed(err error) {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.ETIMEDOUT),
+		errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
+		r.refused++
+	}
+	r.refusedWhy = err
+}
+
 // refuse ends a connection that never came up.
 func (r *reactor) refuse(c *conn, err error) {
-	r.refused++
-	r.refusedWhy = err
+	r.failed(err)
 	if c.stream != nil {
 		c.stream.fail("connect: " + err.Error())
 		r.finish(c, false)

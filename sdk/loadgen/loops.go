@@ -171,10 +171,9 @@ func (r *reactor) open(ctx context.Context) error {
 			take(ctx)
 			continue
 		}
-		if more && r.connecting+len(r.idle) < openSpare && !r.g.options.Dialect.OneShot && r.refused == 0 {
+		if more && r.connecting+len(r.idle) < openSpare && !r.g.options.Dialect.OneShot && r.refusedWhy == nil {
 			if _, err := r.connect(); err != nil {
-				r.refused++
-				r.refusedWhy = err
+				r.failed(err)
 			}
 		}
 		if err := errors.Join(r.turn(ctx), r.gone()); err != nil {
@@ -212,7 +211,7 @@ func (r *reactor) warm(ctx context.Context, count int) error {
 		if err := r.turn(ctx); err != nil {
 			return err
 		}
-		if r.refused > 0 {
+		if r.refusedWhy != nil {
 			return r.unreachable(r.refusedWhy)
 		}
 	}
@@ -259,8 +258,7 @@ func (r *reactor) send(request sdk.Request, intended int64) {
 	if c == nil {
 		var err error
 		if c, err = r.connect(); err != nil {
-			r.refused++
-			r.refusedWhy = err
+			r.failed(err)
 			s.fail("connect: " + err.Error())
 			r.ended(s)
 			r.freed(s)

@@ -3,11 +3,15 @@ package loadgen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/loadgen/mockserver"
@@ -294,5 +298,53 @@ func TestLongPrompts(t *testing.T) {
 	out := r.run(t, t.Context(), server.URL())
 	if len(out.completions) != 2 || out.report.Failed != 0 || out.report.PromptsDiffer != 0 {
 		t.Errorf("%d completions, %d failed, %d with other prompts", len(out.completions), out.report.Failed, out.report.PromptsDiffer)
+	}
+}
+
+// TestStampsFollowWrites: each stamp lies between the server's writing and the
+// reading of the event, by the clock that both share.
+func TestStampsFollowWrites(t *testing.T) {
+	server := start(t, mockserver.Options{Step: time.Millisecond, Fast: true})
+	r := newRig(sdk.LoopClosed, 32)
+	r.spec.Concurrency = 16
+	seen := 0
+	r.options.Observe = func(request uint32, ns int64, event []byte) {
+		_, text, ok := strings.Cut(string(event), `"text":"`)
+		if !ok {
+			return
+		}
+		wrote, err := strconv.ParseInt(text[:16], 16, 64)
+		if seen++; err != nil || ns < wrote-pairSlackNs || ns > sdk.MonoNow() {
+			t.Errorf("request %d: written at %d, stamped at %d, %v", request, wrote, ns, err)
+		}
+	}
+	if r.run(t, t.Context(), server.URL()); seen != 32*8 {
+		t.Errorf("%d events were seen", seen)
+	}
+}
+
+// TestNoDescriptors: being out of descriptors is the client's matter. Requests
+// fail by name, and the server is not called dead.
+func TestNoDescriptors(t *testing.T) {
+	g, err := New(t.Context(), Options{URL: "http://127.0.0.1:1", Dialect: VLLM()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newReactor(g, sdk.NewRun(sdk.RunSpec{}, newRig(sdk.LoopOpen, 1).work, func(sdk.RunEvent) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.free()
+	for range 2 * goneAfter {
+		r.failed(fmt.Errorf("socket: %w", unix.EMFILE))
+	}
+	if err := r.gone(); err != nil {
+		t.Error(err)
+	}
+	for range goneAfter {
+		r.failed(unix.ECONNREFUSED)
+	}
+	if err := r.gone(); !errors.Is(err, sdk.EngineCrashed) {
+		t.Error(err)
 	}
 }

@@ -33,8 +33,8 @@ type reactor struct {
 	closedSlots []int32 // free after the events at hand
 	idle        []*conn
 	connecting  int
-	refused     int // connection attempts in a row
-	refusedWhy  error
+	refused     int   // connection attempts in a row
+	refusedWhy  error // of the newest attempt, if it failed
 
 	inFlight int
 	queue    []*stream // to be decoded, from queueAt on
