@@ -5,33 +5,60 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/study"
 )
 
-// TestStrangersPlugin builds the example plugin outside the workspace, as its
-// author would, and runs its study.
+// TestStrangersPlugin does what docs/writing-a-plugin.md says, command by command,
+// in a copy of the example outside the workspace, and runs its study.
 func TestStrangersPlugin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("examples/plugins/echo")); err != nil {
 		t.Fatal(err)
 	}
-	sdk, err := filepath.Abs("sdk")
+	root, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	outside := func(args ...string) {
+	plugins := filepath.Join(dir, "plugins")
+	do := func(line string) {
 		t.Helper()
-		command := exec.Command("go", args...)
-		command.Dir, command.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
-		if output, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("go %v: %v\n%s", args, err, output)
+		args := strings.Fields(strings.ReplaceAll(line, "PATH/TO/llem", root))
+		if args[0] == "llem" {
+			args[0] = command
+		}
+		run := exec.Command(args[0], args[1:]...)
+		run.Dir, run.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "LLEM_PLUGIN_DIR="+plugins+":"+pluginDir)
+		if output, err := run.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, output)
 		}
 	}
-	outside("mod", "edit", "-replace="+module+"/sdk="+sdk)
-	outside("build", "-o", "echo", ".")
+	page, err := os.ReadFile("docs/writing-a-plugin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done []string
+	for _, found := range regexp.MustCompile(`(?m)^    ((?:go|llem) [^#\n]*[^# \n])`).FindAllStringSubmatch(string(page), -1) {
+		line := found[1]
+		switch {
+		case strings.HasPrefix(line, "go mod init"):
+			continue // the copy has a go.mod
+		case strings.HasPrefix(line, "llem plugins install"):
+			line += " --dir " + plugins
+		case strings.HasPrefix(line, "llem run"):
+			continue // below
+		}
+		do(line)
+		done = append(done, strings.Join(strings.Fields(line)[:3], " "))
+	}
+	if want := "go mod edit,go mod tidy,go build -o,llem plugins install,llem plugins check"; strings.Join(done, ",") != want {
+		t.Errorf("the page says %q, expected %s", done, want)
+	}
 	// The study takes whatever energy source the machine has; the simulator is
 	// on every machine.
 	file := filepath.Join(dir, "study.toml")
@@ -42,16 +69,26 @@ func TestStrangersPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugins := filepath.Join(dir, "plugins")
-	for _, args := range [][]string{
-		{"plugins", "install", "--dir", plugins, filepath.Join(dir, "echo")},
-		{"plugins", "check", "--plugin-dir", plugins, "echo"},
-		{"run", "--dry-run", "--plugin-dir", plugins, "--plugin-dir", pluginDir, file},
-		{"run", "--cycles", "1", "--plugin-dir", plugins, "--plugin-dir", pluginDir, "--out", filepath.Join(dir, "results"), file},
-	} {
-		if output, err := exec.Command(command, args...).CombinedOutput(); err != nil {
-			t.Fatalf("llem %v: %v\n%s", args, err, output)
-		}
+	do("llem run --dry-run study.toml")
+	do("llem run --cycles 1 --out results study.toml")
+	tokensAreTimed(t, dir, 300)
+}
+
+// tokensAreTimed: what the example's parameter says of a token's time is true, as
+// far as a busy machine lets it.
+func tokensAreTimed(t *testing.T, dir string, us float64) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "results", "*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("results %v, %v", found, err)
+	}
+	r, err := llem.Report(found[0], study.UserConfig{}, llem.FactorsDefault)
+	if err != nil || len(r.Summary.Cells) != 1 {
+		t.Fatalf("%d cells, %v", len(r.Summary.Cells), err)
+	}
+	speed, ok := r.Summary.Cells[0].Estimate("output_tokens_per_s")
+	if most := 1e6 / us; !ok || speed.Centre > most || speed.Centre < most/2 {
+		t.Errorf("%v tokens/s, expected at most and about %v", speed.Centre, most)
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -34,12 +35,14 @@ func (e *echo) Run(ctx context.Context, run *sdk.Run) error {
 	for pass := range run.Passes(ctx) {
 		for i, item := range pass.Items {
 			done := sdk.Completion{Request: pass.First + uint32(i), SentNs: sdk.MonoNow(), PromptTokens: uint32(len(item.TokenIDs)), FinishReason: "length"}
+			due := done.SentNs
 			for range item.MaxTokens {
 				if ctx.Err() != nil {
 					done.FinishReason = "aborted"
 					break
 				}
-				time.Sleep(e.perToken)
+				due += e.perToken.Nanoseconds()
+				wait(due)
 				done.LastNs = sdk.MonoNow()
 				if done.FirstNs == 0 {
 					done.FirstNs = done.LastNs
@@ -50,6 +53,15 @@ func (e *echo) Run(ctx context.Context, run *sdk.Run) error {
 		}
 	}
 	return nil
+}
+
+// wait returns at a stamp and not, as a sleep of a short time may, a millisecond
+// later: what token_us says has to be true.
+func wait(untilNs int64) {
+	time.Sleep(time.Duration(untilNs-sdk.MonoNow()) - 2*time.Millisecond)
+	for sdk.MonoNow() < untilNs {
+		runtime.Gosched()
+	}
 }
 
 func (e *echo) Unload(context.Context) error { return nil }
