@@ -1,10 +1,12 @@
 package llem
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,24 +14,13 @@ import (
 	"github.com/llenergymeasure/llem/core/result"
 )
 
-// missingTrials holds a result directory against its plans: a trial that is
-// neither published nor failed was never run, or was lost.
-func missingTrials(dir string, lists ...[]result.Trial) []error {
-	type place struct {
-		cell  string
-		block int
-	}
-	there := map[place]bool{}
-	for _, list := range lists {
-		for _, t := range list {
-			there[place{t.Cell.ID, t.Block}] = true
-		}
-	}
+// readPlans reads the plans of a result directory. What cannot be read is named
+// in problems.
+func readPlans(dir string) (plans []plan.Plan, problems []error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "plan-*.json"))
 	if err != nil {
-		return []error{err}
+		return nil, []error{err}
 	}
-	var problems []error
 	for _, path := range paths {
 		var p plan.Plan
 		text, err := os.ReadFile(path)
@@ -40,6 +31,40 @@ func missingTrials(dir string, lists ...[]result.Trial) []error {
 			problems = append(problems, fmt.Errorf("read %s: %w; whether trials are missing is not known", path, err))
 			continue
 		}
+		plans = append(plans, p)
+	}
+	return plans, problems
+}
+
+// planned is what reports need to know of plans: the IDs of the cells in the
+// study's order, and the baseline that it declares, or "".
+func planned(plans []plan.Plan) (order []string, baseline string) {
+	for _, p := range plans {
+		for _, c := range p.Cells {
+			if !slices.Contains(order, c.ID) {
+				order = append(order, c.ID)
+			}
+		}
+		baseline = cmp.Or(baseline, p.Baseline)
+	}
+	return order, baseline
+}
+
+// missingTrials holds the trials of a result directory against its plans: a trial that is
+// neither published nor failed was never run, or was lost.
+func missingTrials(plans []plan.Plan, lists ...[]result.Trial) []error {
+	type place struct {
+		cell  string
+		block int
+	}
+	there := map[place]bool{}
+	for _, list := range lists {
+		for _, t := range list {
+			there[place{t.Cell.ID, t.Block}] = true
+		}
+	}
+	var problems []error
+	for _, p := range plans {
 		for _, cell := range p.Cells {
 			var blocks []string
 			for _, b := range p.Blocks {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/study"
@@ -58,10 +59,15 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 			return nil, errors.Join(found.err(), err)
 		}
 	}
+	baseline, problem := s.Spec.BaselineID(p.Cells)
+	if problem != nil && len(found.refused) == 0 { // a refused cell has no final ID
+		found.keep(*problem)
+	}
 	if err := found.err(); err != nil {
 		return nil, err
 	}
 	p.Plan = plan.Build(s.Spec, p.Cells)
+	p.Plan.Baseline = baseline
 	return p, nil
 }
 
@@ -162,8 +168,16 @@ func (p *Prepared) usePlugin(ctx context.Context, name, version string, kind sdk
 		return err
 	}
 	if !slices.Contains(description.Kinds, kind) {
-		return fmt.Errorf("plugin %s is no %s (it is: %v)", name, kind, description.Kinds)
+		return fmt.Errorf("plugin %s is no %s (it is: %s)", name, kind, kindWords(description.Kinds))
 	}
 	p.Plugins[name], p.schemas[name] = entry, description
 	return nil
+}
+
+func kindWords(kinds []sdk.Kind) string {
+	words := make([]string, len(kinds))
+	for i, kind := range kinds {
+		words[i] = string(kind)
+	}
+	return strings.Join(words, ", ")
 }

@@ -28,12 +28,15 @@ const (
 
 // Plan is one round of blocks.
 type Plan struct {
-	SchemaVersion int     `json:"schema_version"`
-	Round         int     `json:"round"`
-	Study         string  `json:"study"`
-	Order         string  `json:"order"`
-	Cells         []Cell  `json:"cells"`
-	Blocks        []Block `json:"blocks"`
+	SchemaVersion int    `json:"schema_version"`
+	Round         int    `json:"round"`
+	Study         string `json:"study"`
+	Order         string `json:"order"`
+	// Cells in the study's order: others are compared with the first.
+	Cells []Cell `json:"cells"`
+	// Baseline is the ID of the cell that the study declares for that, or "".
+	Baseline string  `json:"baseline,omitempty"`
+	Blocks   []Block `json:"blocks"`
 	// WindowsPerLoad of every trial.
 	WindowsPerLoad int `json:"windows_per_load"`
 	// LeastNs is the time that windows, conditioning and idling take; loading

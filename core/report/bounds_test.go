@@ -51,7 +51,7 @@ func TestBoundsOfAModel(t *testing.T) {
 // A difference that only nonsense would show is no percentage.
 func TestUnresolvedDifferenceSaysWhatWouldShow(t *testing.T) {
 	for spread, want := range map[float64]string{
-		0.05: "= 1.02x [0.88, 1.17], no difference resolved; these 3 blocks would show one of ",
+		0.05: " / a = 1.02x [0.88, 1.17], no difference resolved; these 3 blocks would show one of ",
 		0.7:  " times or more\n",
 	} {
 		var list []result.Trial
@@ -59,7 +59,7 @@ func TestUnresolvedDifferenceSaysWhatWouldShow(t *testing.T) {
 			list = append(list, aTrial("a", block, 0.5), aTrial("b", block, 0.5*(1+sign*spread)))
 		}
 		text := printed(t, Summarize(list, nil, Options{}), TableOptions{})
-		if !strings.Contains(text, want) || !strings.Contains(text, "(geometric mean of per-block ratios; lower is better):") {
+		if !strings.Contains(text, want) || !strings.Contains(text, "mean over blocks; below 1 is better):") {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}

@@ -103,7 +103,7 @@ func TestReasonsOfCellsNotCompared(t *testing.T) {
 	elsewhere := []result.Trial{modelled(aTrial("elsewhere", 0, 0.3)), modelled(aTrial("elsewhere", 1, 0.31))}
 	s := Summarize(slices.Concat(quickstart(), []result.Trial{once, mute}, apart, elsewhere), []result.Trial{failedRun("broken", 0)}, Options{})
 	want := map[string]string{
-		"q8_0": "", "f16": "", "once": "one load gives no interval, so the order of rows is no ranking; run more cycles", "apart": "it shares no block with q8_0",
+		"q8_0": "", "f16": "", "once": "one load gives no interval, so the order of rows is no ranking; run more cycles", "apart": "it shares no block with f16",
 		"mute": "no energy or no output token in a window (block 1)", "elsewhere": "no other cell has the same boundary, workload and model",
 		"broken": "no trial of it can be used",
 	}

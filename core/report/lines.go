@@ -140,17 +140,19 @@ func errorText(e stats.Estimate, bounds string) string {
 	return random + " ±" + percent(*e.SystematicRel) + " (" + bounds + ")"
 }
 
-// comparisons prints ratios to the best cell where they mean something, and
+// comparisons prints ratios to each group's baseline where they mean something, and
 // why there is none for the other cells.
 func (p *printer) comparisons() {
 	said := false
 	for _, g := range p.s.Groups {
-		for _, c := range g.Comparisons {
-			if !said {
+		for i, c := range g.Comparisons {
+			if i == 0 && !said {
 				p.line("")
-				p.within(footerWidth, "J/token as a ratio to the best cell's (geometric mean of per-block ratios; lower is better):")
-				said = true
+				p.within(footerWidth, "J/token as a ratio to %s (%s; mean over blocks; below 1 is better):", c.Baseline, g.BaselineBy.text())
+			} else if i == 0 {
+				p.within(footerWidth, "as a ratio to %s (%s):", c.Baseline, g.BaselineBy.text())
 			}
+			said = true
 			if c.Lo == nil || c.Hi == nil {
 				p.paragraph("  %s / %s: not compared: %s", c.Candidate, c.Baseline, reason(c))
 				continue
@@ -171,8 +173,16 @@ func (p *printer) comparisons() {
 			}
 			p.paragraph("  %s, no difference resolved%s", ratio, floor)
 		}
+		p.optimism(g)
 	}
 	p.notCompared(said)
+}
+
+// optimism warns of the first row of many: that it came out lowest is partly luck.
+func (p *printer) optimism(g Group) {
+	if ranked := len(g.Comparisons) + 1; ranked >= 3 {
+		p.within(footerWidth, "  %s is the lowest of %d cells, partly by luck (the best of many is optimistic): measure it again", p.s.Cells[g.Cells[0]].Label, ranked)
+	}
 }
 
 // difference is in percent as long as anybody reads it so.

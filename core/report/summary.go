@@ -25,6 +25,11 @@ type Options struct {
 	User study.UserConfig
 	// Factors replace those of User, if set.
 	Factors *Factors
+	// Order are the IDs of the study's cells as its plan has them. Cells are compared
+	// with the first of them, or with Baseline, the ID of the one that the study
+	// declares. Neither depends on what was measured.
+	Order    []string
+	Baseline string
 }
 
 // Summary is what a result directory says, as data.
@@ -183,7 +188,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 		}
 	}
 	models(s.Cells, &warnings)
-	s.group(&warnings)
+	s.group(o, &warnings)
 	s.Variances = variances(s.Cells)
 	for _, t := range trials {
 		if codes := fatal(t); len(codes) > 0 {

@@ -145,17 +145,6 @@ func TestComparisonNeedsTheSameWork(t *testing.T) {
 	}
 }
 
-func TestComparisonIsAgainstTheBest(t *testing.T) {
-	s := Summarize(quickstart(), nil, Options{})
-	if s.Cells[0].Label != "q8_0" {
-		t.Errorf("the first cell is %s", s.Cells[0].Label)
-	}
-	c := s.Groups[0].Comparisons[0]
-	if c.Baseline != "q8_0" || c.Candidate != "f16" || c.N != 3 || !c.Resolved || *c.CandidateBetter || c.Ratio < 1.56 || c.Ratio > 1.58 {
-		t.Errorf("%+v", c)
-	}
-}
-
 func TestFactors(t *testing.T) {
 	trials := []result.Trial{aTrial("a", 0, 0.36), aTrial("a", 1, 0.72)}
 	for _, c := range []struct {

@@ -15,14 +15,14 @@ import (
 func scenes() map[string]func() ([]result.Trial, []result.Trial, Options) {
 	return map[string]func() ([]result.Trial, []result.Trial, Options){
 		"quickstart": func() ([]result.Trial, []result.Trial, Options) {
-			return quickstart(), nil, Options{Dir: "results/quickstart"}
+			return quickstart(), nil, Options{Dir: "results/quickstart", Order: []string{"f16", "q8_0"}}
 		},
 		"estimated": func() ([]result.Trial, []result.Trial, Options) {
 			list := quickstart()
 			for i := range list {
 				list[i] = modelled(list[i])
 			}
-			return list, nil, Options{Dir: "results/quickstart"}
+			return list, nil, Options{Dir: "results/quickstart", Order: []string{"gone", "q8_0", "f16"}}
 		},
 		"single": func() ([]result.Trial, []result.Trial, Options) {
 			noStamps := aTrial("q8_0", 0, 0.35)
@@ -62,7 +62,7 @@ func scenes() map[string]func() ([]result.Trial, []result.Trial, Options) {
 				}
 				list[i] = modelled(list[i])
 			}
-			return list, nil, Options{}
+			return list, nil, Options{Order: []string{"f16", "q8_0", "q4_0"}, Baseline: "q8_0"}
 		},
 		"nothing": func() ([]result.Trial, []result.Trial, Options) { return nil, nil, Options{Dir: "d"} },
 	}

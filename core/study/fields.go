@@ -90,7 +90,7 @@ var studyFields = []field[Study]{
 	{key: "gpu.power_limit_w", at: func(s *Study) any { return &s.GPU.PowerLimitW }, above: zero, unused: notYet, doc: "Power limit to set."},
 	{key: "gpu.lock_clocks_mhz", at: func(s *Study) any { return &s.GPU.LockClocksMHz }, min: one, unused: notYet, doc: "SM clock to lock."},
 
-	{key: "compare.baseline", at: func(s *Study) any { return &s.Compare.Baseline }, fixed: true, unused: notYet, doc: "Cell that the others are compared with."},
+	{key: "compare.baseline", at: func(s *Study) any { return &s.Compare.Baseline }, fixed: true, doc: "Cell that the others are compared with: its label, experiment or id. Default: the first cell."},
 }
 
 // defaults is a study before its file is read. Profile times come later.

@@ -143,7 +143,8 @@ type GPU struct {
 	LockClocksMHz int
 }
 
-// Compare says against what arms are compared.
+// Compare says against what cells are compared. Baseline is a cell's label or ID;
+// empty: the first cell.
 type Compare struct{ Baseline string }
 
 // Cell is one configuration to measure.
