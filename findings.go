@@ -28,8 +28,22 @@ func (f *findings) err() error {
 	if len(f.list) == 0 {
 		return nil
 	}
-	f.list.Sort()
-	return f.list
+	return sorted(f.list)
+}
+
+// sorted orders problems by place. What several have in common besides their
+// first line, such as where plugins were looked for, is told once.
+func sorted(list study.Problems) study.Problems {
+	list.Sort()
+	told := map[string]bool{}
+	for i := range list {
+		first, rest, more := strings.Cut(list[i].Message, "\n")
+		if more && told[rest] {
+			list[i].Message = first + " (see above)"
+		}
+		told[rest] = true
+	}
+	return list
 }
 
 func (f *findings) add(key, message, advice string) {

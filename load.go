@@ -20,8 +20,7 @@ func Load(ctx context.Context, path string, settings Settings) (Study, error) {
 		return s, err // nil with a good study
 	}
 	problems = append(slices.Clone(problems), tableProblems(ctx, s, problems)...)
-	problems.Sort()
-	return Study{}, problems
+	return Study{}, sorted(problems)
 }
 
 // tableProblems checks the plugins' tables of a study that has no cells yet. A

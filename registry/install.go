@@ -300,6 +300,9 @@ func (s source) complete(m Manifest, report sdk.DescribeReport) (Manifest, error
 	if len(report.Kinds) == 0 {
 		return Manifest{}, errors.New("it describes itself as neither a backend nor an energy source")
 	}
+	if silent := undocumented(report); len(silent) > 0 {
+		return Manifest{}, fmt.Errorf("it has no doc for %s; listings and errors show it, and `llem plugins check` would refuse it: give each one sentence", strings.Join(silent, ", "))
+	}
 	if s.bare {
 		m.Name = report.Name
 	}
@@ -316,4 +319,24 @@ func (s source) complete(m Manifest, report sdk.DescribeReport) (Manifest, error
 		return Manifest{}, fmt.Errorf("its manifest says protocol %d, this llem speaks %d; correct the line or leave it out", m.Protocol, Protocol)
 	}
 	return m, nil
+}
+
+// undocumented lists what a plugin says nothing about: itself, or a parameter.
+func undocumented(report sdk.DescribeReport) []string {
+	var silent []string
+	if report.Doc == "" {
+		silent = append(silent, "the plugin itself")
+	}
+	var look func(prefix string, schema []sdk.Parameter)
+	look = func(prefix string, schema []sdk.Parameter) {
+		for _, p := range schema {
+			if p.Description == "" {
+				silent = append(silent, prefix+p.Key)
+			}
+			look(prefix+p.Key+".", p.Children)
+		}
+	}
+	look("", report.BackendSchema)
+	look("", report.SourceSchema)
+	return silent
 }

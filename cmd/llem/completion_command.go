@@ -16,27 +16,30 @@ type completionCommand struct {
 
 // Run prints the script; `source <(llem completion bash)` enables it.
 func (c *completionCommand) Run(a *app, k *kong.Kong) error {
-	levels := map[string][]string{}
-	collect(k.Model.Node, "", levels)
+	levels, values := map[string][]string{}, map[string][]string{}
+	collect(k.Model.Node, "", levels, values)
 	var err error
 	switch c.Shell {
 	case "fish":
-		_, err = fmt.Fprint(a.stdout, fishScript(levels))
+		_, err = fmt.Fprint(a.stdout, fishScript(levels, values))
 	case "zsh":
-		_, err = fmt.Fprint(a.stdout, "autoload -U +X bashcompinit && bashcompinit\n"+bashScript(levels))
+		_, err = fmt.Fprint(a.stdout, "autoload -U +X bashcompinit && bashcompinit\n"+bashScript(levels, values))
 	default:
-		_, err = fmt.Fprint(a.stdout, bashScript(levels))
+		_, err = fmt.Fprint(a.stdout, bashScript(levels, values))
 	}
 	return err
 }
 
 // collect lists the words that may follow each command path ("", "plugins",
-// "plugins show").
-func collect(node *kong.Node, path string, levels map[string][]string) {
+// "plugins show"), and the values that may follow a flag there ("run --format").
+func collect(node *kong.Node, path string, levels, values map[string][]string) {
 	words := []string{"--help"}
 	for _, flag := range node.Flags {
 		if !flag.Hidden && flag.Name != "help" {
 			words = append(words, "--"+flag.Name)
+		}
+		if choices := flagValues(flag); len(choices) > 0 {
+			values[strings.TrimSpace(path+" --"+flag.Name)] = choices
 		}
 	}
 	for _, child := range node.Children {
@@ -44,17 +47,27 @@ func collect(node *kong.Node, path string, levels map[string][]string) {
 			continue
 		}
 		words = append(words, child.Name)
-		collect(child, strings.TrimSpace(path+" "+child.Name), levels)
+		collect(child, strings.TrimSpace(path+" "+child.Name), levels, values)
 	}
 	slices.Sort(words)
 	levels[path] = slices.Compact(words)
 }
 
-// bashScript completes by the commands among the words so far; other words
-// (values of flags, files) are passed over.
-func bashScript(levels map[string][]string) string {
+// flagValues are the values of a flag, if they can be listed.
+func flagValues(flag *kong.Flag) []string {
+	if flag.Name == "profile" {
+		return []string{"publication", "quick", "standard"}
+	}
+	return slices.DeleteFunc(slices.Sorted(slices.Values(flag.EnumSlice())), func(s string) bool { return s == "" })
+}
+
+// bashScript completes by the commands among the words so far, and the values of
+// a flag behind it; other words (files, other values) are passed over. Bash makes
+// the = of --flag=value a word of its own.
+func bashScript(levels, values map[string][]string) string {
 	var b strings.Builder
-	b.WriteString("_llem() {\n  local current=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" words=\"\" word\n" +
+	b.WriteString("_llem() {\n  local current=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" words=\"\" word at=$((COMP_CWORD-1))\n" +
+		"  if [ \"$current\" = = ]; then current=\"\"; elif [ \"${COMP_WORDS[at]}\" = = ]; then at=$((at-1)); fi\n" +
 		"  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"${path:+$path }$word\" in\n")
 	for _, path := range sortedKeys(levels) {
 		if path != "" {
@@ -65,11 +78,15 @@ func bashScript(levels map[string][]string) string {
 	for _, path := range sortedKeys(levels) {
 		fmt.Fprintf(&b, "    %q) words=%q ;;\n", path, strings.Join(levels[path], " "))
 	}
+	b.WriteString("  esac\n  case \"${path:+$path }${COMP_WORDS[at]}\" in\n")
+	for _, flag := range sortedKeys(values) {
+		fmt.Fprintf(&b, "    %q) words=%q ;;\n", flag, strings.Join(values[flag], " "))
+	}
 	b.WriteString("  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n}\ncomplete -o default -F _llem llem\n")
 	return b.String()
 }
 
-func fishScript(levels map[string][]string) string {
+func fishScript(levels, values map[string][]string) string {
 	var b strings.Builder
 	for _, path := range sortedKeys(levels) {
 		condition := "__fish_use_subcommand"
@@ -78,7 +95,11 @@ func fishScript(levels map[string][]string) string {
 		}
 		for _, word := range levels[path] {
 			if flag, ok := strings.CutPrefix(word, "--"); ok {
-				fmt.Fprintf(&b, "complete -c llem -n %q -l %s\n", condition, flag)
+				line := fmt.Sprintf("complete -c llem -n %q -l %s", condition, flag)
+				if choices := values[strings.TrimSpace(path+" "+word)]; len(choices) > 0 {
+					line += fmt.Sprintf(" -x -a %q", strings.Join(choices, " "))
+				}
+				b.WriteString(line + "\n")
 			} else {
 				fmt.Fprintf(&b, "complete -c llem -n %q -a %s\n", condition, word)
 			}

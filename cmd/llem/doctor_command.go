@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/energy/nvml"
@@ -25,14 +26,14 @@ type configDoctor struct {
 
 // diagnosis is what the doctor finds.
 type diagnosis struct {
-	Version  string            `json:"version"`
-	Settings string            `json:"settings"`
-	Cache    string            `json:"cache"`
-	Searched []string          `json:"searched"`
-	BuiltIn  []pluginDiagnosis `json:"built_in"`
-	Plugins  []pluginDiagnosis `json:"plugins"`
-	GPUs     []gpuDiagnosis    `json:"gpus"`
-	Machine  any               `json:"machine"`
+	Version  string              `json:"version"`
+	Settings string              `json:"settings"`
+	Cache    string              `json:"cache"`
+	Searched []string            `json:"searched"`
+	BuiltIn  []pluginDiagnosis   `json:"built_in"`
+	Plugins  []pluginDiagnosis   `json:"plugins"`
+	GPUs     []gpuDiagnosis      `json:"gpus"`
+	Machine  environ.Environment `json:"machine"`
 }
 
 // pluginDiagnosis is the verdict on one plugin. Sources are opened once,
@@ -45,8 +46,7 @@ type pluginDiagnosis struct {
 	Verdict string   `json:"verdict"`
 }
 
-// Run prints a verdict on each thing that a study may need, and the machine's
-// description last: it is the longest.
+// Run prints a verdict on each thing that a study may need, and the machine.
 func (c *configDoctor) Run(a *app) error {
 	path, err := study.UserConfigPath()
 	if err != nil {
@@ -90,17 +90,12 @@ func (d diagnosis) print(w io.Writer) error {
 		fmt.Fprintf(w, "built in  %-12s %s\n", b.Name, b.Verdict)
 	}
 	for _, p := range d.Plugins {
-		fmt.Fprintf(w, "plugin    %-12s %-8s %v  %s\n", p.Name, p.Version, p.Kinds, p.Verdict)
+		fmt.Fprintf(w, "plugin    %-12s %-8s %s  %s\n", p.Name, p.Version, strings.Join(p.Kinds, ", "), p.Verdict)
 	}
 	for _, g := range d.GPUs {
 		g.print(w)
 	}
-	machine, err := json.MarshalIndent(d.Machine, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the machine's description: %w", err)
-	}
-	_, err = fmt.Fprintf(w, "machine   %s\n", machine)
-	return err
+	return printMachine(w, d.Machine)
 }
 
 // sensor is what the doctor needs of an energy source.

@@ -16,19 +16,12 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// dryPlan is what `llem run --dry-run --format json` prints.
+// dryPlan is what `llem run --dry-run --format json` prints: the plan as the
+// result directory would hold it, with more of each cell.
 type dryPlan struct {
-	SchemaVersion int       `json:"schema_version"`
-	Study         string    `json:"study"`
-	Order         string    `json:"order"`
-	Trials        int       `json:"trials"`
-	Cells         []dryCell `json:"cells"`
-	// Blocks hold cell ids in the order in which they run.
-	Blocks         []plan.Block `json:"blocks"`
-	WindowsPerLoad int          `json:"windows_per_load"`
-	// LeastNs is of idling, conditioning and windows; loading and warming up
-	// come on top.
-	LeastNs int64 `json:"least_ns"`
+	plan.Plan
+	Cells  []dryCell `json:"cells"` // in the place of the plan's
+	Trials int       `json:"trials"`
 	// Sources in the order in which they would be tried.
 	Sources []drySource `json:"sources"`
 }
@@ -60,10 +53,7 @@ func (c *runCommand) plan(a *app, p *llem.Prepared) error {
 	if c.Format != "json" {
 		return printPlan(a.stdout, p)
 	}
-	d := dryPlan{
-		SchemaVersion: p.Plan.SchemaVersion, Study: p.Spec.Name, Order: p.Plan.Order, Trials: len(p.Plan.Blocks) * len(p.Cells),
-		Blocks: p.Plan.Blocks, WindowsPerLoad: p.Plan.WindowsPerLoad, LeastNs: p.Plan.LeastNs, Sources: drySources(p),
-	}
+	d := dryPlan{Plan: p.Plan, Trials: len(p.Plan.Blocks) * len(p.Cells), Sources: drySources(p)}
 	for i, cell := range p.Cells {
 		one := dryCell{ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Plugin: cell.Plugin, Probe: cell.Probe, Axes: map[string]any{}}
 		for _, axis := range cell.Axes {

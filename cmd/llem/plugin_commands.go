@@ -15,6 +15,7 @@ import (
 	"github.com/llenergymeasure/llem/core/energy/nvml"
 	"github.com/llenergymeasure/llem/registry"
 	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/host"
 	"github.com/llenergymeasure/llem/sdk/plugintest"
 )
 
@@ -100,13 +101,16 @@ func newTable() table.Writer {
 
 type pluginShow struct {
 	searchFlags
-	Name string `arg:"" help:"Name of the plugin."`
+	Name string `arg:"" help:"Name of the plugin, or the path of a plugin's binary."`
 }
 
 // Run prints who the plugin is and its parameters.
 func (c *pluginShow) Run(a *app) error {
 	if c.Name == nvml.Name {
 		return showBuiltIn(a)
+	}
+	if isPath(c.Name) {
+		return showBinary(a, c.Name)
 	}
 	r, err := c.open(a)
 	if err != nil {
@@ -120,12 +124,35 @@ func (c *pluginShow) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	showPlugin(a, d, fmt.Sprintf("where     %s\ncommand   %s\n", e.Dir, strings.Join(e.Command, " ")), e.Digest())
+	return nil
+}
+
+// isPath tells the path of a plugin's binary from the name of an installed one.
+func isPath(name string) bool { return strings.ContainsRune(name, os.PathSeparator) }
+
+// showBinary starts a plugin that is not installed and shows what it says.
+func showBinary(a *app, path string) error {
+	p, err := host.Start(a.ctx, host.Command{Path: path}, host.Options{CoreVersion: llem.Version})
+	if err != nil {
+		return err
+	}
+	d := p.Description()
+	p.Kill()
+	showPlugin(a, d, fmt.Sprintf("command   %s (not installed)\n", path), "none before `llem plugins install`")
+	return nil
+}
+
+func showPlugin(a *app, d sdk.DescribeReport, where, digest string) {
+	var kinds []string
+	for _, kind := range d.Kinds {
+		kinds = append(kinds, string(kind))
+	}
 	text.DisableColors()
-	fmt.Fprintf(a.stdout, "%s %s  %s\nkinds     %v\nwhere     %s\ncommand   %s\nsdk       %s, contract minor %d\ndigest    %s\n",
-		d.Name, d.Version, d.Doc, d.Kinds, e.Dir, strings.Join(e.Command, " "), d.SDKVersion, d.ProtocolMinor, e.Digest())
+	fmt.Fprintf(a.stdout, "%s %s  %s\nkinds     %s\n%ssdk       %s, contract minor %d\ndigest    %s\n",
+		d.Name, d.Version, d.Doc, strings.Join(kinds, ", "), where, d.SDKVersion, d.ProtocolMinor, digest)
 	showSchema(a, "Parameters of [backends."+d.Name+"]", d.BackendSchema)
 	showSchema(a, "Parameters of [sources."+d.Name+"]", d.SourceSchema)
-	return nil
 }
 
 func showSchema(a *app, title string, schema []sdk.Parameter) {
@@ -151,7 +178,11 @@ func appendSchema(t table.Writer, prefix string, schema []sdk.Parameter) {
 		if p.Sweepable {
 			sweep = "yes"
 		}
-		t.AppendRow(table.Row{prefix + p.Key, p.Type, p.UnitName, def, valueRange(p), sweep, p.Description})
+		kind := string(p.Type)
+		if p.Format != "" {
+			kind = p.Format
+		}
+		t.AppendRow(table.Row{prefix + p.Key, kind, p.UnitName, def, valueRange(p), sweep, p.Description})
 		appendSchema(t, prefix+p.Key+".", p.Children)
 	}
 }
@@ -186,7 +217,7 @@ func (c *pluginCheck) Run(a *app) error {
 		return usageError{fmt.Errorf("%s is built into llem and is no plugin; `llem plugins show %s` says what it reads", nvml.Name, nvml.Name)}
 	}
 	command := []string{c.Name}
-	if !strings.ContainsRune(c.Name, os.PathSeparator) {
+	if !isPath(c.Name) {
 		r, err := c.open(a)
 		if err != nil {
 			return err
@@ -236,6 +267,9 @@ func (c *pluginInstall) Run(a *app) error {
 	dir := c.Dir
 	if dir == "" {
 		dir = registry.UserDir()
+	}
+	if dir == "" {
+		return usageError{errors.New("there is no user data directory to install into: neither XDG_DATA_HOME nor HOME holds an absolute path; set one, or give --dir DIR")}
 	}
 	e, err := registry.Install(a.ctx, c.Path, dir, registry.Options{
 		CacheDir: filepath.Join(llem.CacheDir(a.user), "registry"), CoreVersion: llem.Version,
