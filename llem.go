@@ -33,6 +33,8 @@ type Settings struct {
 	ResultsDir string
 	// User is the user's configuration; zero means none.
 	User study.UserConfig
+	// Created is told the result directory once it is made, if set.
+	Created func(dir string)
 	// Progress is told what goes on, if set; never inside a measured window.
 	Progress func(measure.Progress)
 	// Stall bounds the time without progress in a Run; 0 means two minutes.
@@ -119,11 +121,20 @@ func (p *Prepared) Run(ctx context.Context) (StudyResult, error) {
 	if err != nil {
 		return StudyResult{}, err
 	}
+	if p.Created != nil {
+		p.Created(dir.Path())
+	}
 	outcome, runErr := measure.Run(ctx, measure.Options{
 		Study: p.Spec, Plan: p.Plan, Cells: p.Cells, Checks: p.Checks,
 		Opener: &opener{prepared: p, secrets: secrets.sources, dir: dir, locked: p.pluginNames()}, Dir: dir, CacheDir: p.cacheDir("plugins"),
 		Secrets: secrets.backends, CoreVersion: Version, Stall: p.Stall, Progress: p.Progress,
 	})
+	if runErr != nil {
+		// Of a study that could not begin, as without its sensors, nothing is left.
+		if gone, err := dir.DiscardEmpty(); gone || err != nil {
+			return StudyResult{Outcome: outcome}, errors.Join(runErr, err)
+		}
+	}
 	r := StudyResult{Dir: dir.Path(), Outcome: outcome}
 	readErr := r.read(dir, p.User)
 	return r, errors.Join(runErr, readErr)

@@ -28,6 +28,8 @@ type progress struct {
 	bar     *mpb.Bar
 	refresh chan any
 	gone    chan any               // has a value once the bars cannot be drawn any more
+	dir     string                 // where results are kept, once it is made
+	kept    int                    // trials that are finished
 	line    atomic.Pointer[string] // what the bar says; read while it is drawn
 }
 
@@ -51,6 +53,9 @@ func (p *progress) update(at measure.Progress) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if at.Phase == measure.PhaseDone && at.Finished.Status == result.StatusOK {
+		p.kept++
+	}
 	if p.bars == nil {
 		return
 	}
@@ -70,6 +75,26 @@ func (p *progress) update(at measure.Progress) {
 		p.bar.Increment()
 	}
 	p.draw()
+}
+
+// created notes the result directory.
+func (p *progress) created(dir string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dir = dir
+}
+
+// interrupted says what an interrupt leaves, and where. It says so at once: another
+// one kills llem without a word.
+func (p *progress) interrupted() {
+	p.mu.Lock()
+	dir, kept := p.dir, p.kept
+	p.mu.Unlock()
+	line := "interrupted: unloading the engine; interrupt again to kill it"
+	if dir != "" {
+		line += fmt.Sprintf(". %s finished and kept in %s, whatever happens now", count(kept, "trial"), dir)
+	}
+	p.say(line)
 }
 
 // draw redraws the bar. A terminal that has gone away, as after a hangup, ends

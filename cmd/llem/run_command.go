@@ -33,7 +33,7 @@ func (c *runCommand) Run(a *app) error {
 		return usageError{errors.New("--dry-run --format csv: a plan is no table; use --format json, or leave --format out")}
 	}
 	display := newProgress(a.stderr, c.Quiet)
-	s, err := a.loadStudy(c.Study, llem.Settings{PluginDirs: c.PluginDir, ResultsDir: c.Out, Progress: display.update})
+	s, err := a.loadStudy(c.Study, llem.Settings{PluginDirs: c.PluginDir, ResultsDir: c.Out, Created: display.created, Progress: display.update})
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,7 @@ func (c *runCommand) Run(a *app) error {
 	keepSmall()
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
 	display.open(fmt.Sprintf("%s: %s in %s, at least %s plus loading and warming up", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
-	deaf := context.AfterFunc(a.ctx, func() {
-		display.say("interrupted: unloading the engine and keeping what is finished; interrupt again to kill it")
-	})
+	deaf := context.AfterFunc(a.ctx, display.interrupted)
 	result, err := prepared.Run(a.ctx)
 	deaf()
 	display.close()

@@ -44,6 +44,9 @@ func TestSignals(t *testing.T) {
 			if !strings.Contains(r.stdout.String(), "the study was interrupted (interrupted)") {
 				t.Errorf("the table does not tell of the interrupt:\n%s", r.stdout.String())
 			}
+			if !strings.Contains(r.stderr.String(), "interrupt again to kill it. 0 trials finished and kept in ") {
+				t.Errorf("the first line after the interrupt: %s", r.stderr.String())
+			}
 			if !strings.Contains(r.stderr.String(), "0 of 1 trials are finished and kept\ninterrupted\n") {
 				t.Errorf("stderr: %s", r.stderr.String())
 			}

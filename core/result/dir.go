@@ -95,6 +95,18 @@ func OpenDir(path string) (*Dir, error) {
 // Path of the directory.
 func (d *Dir) Path() string { return d.path }
 
+// DiscardEmpty removes a directory in which no trial was begun, and tells whether
+// it did.
+func (d *Dir) DiscardEmpty() (bool, error) {
+	for _, part := range []string{runsDir, attemptsDir} {
+		list, err := os.ReadDir(filepath.Join(d.path, part))
+		if err != nil || len(list) > 0 {
+			return false, err
+		}
+	}
+	return true, os.RemoveAll(d.path)
+}
+
 // WriteStudy keeps the text of the study file as it was read.
 func (d *Dir) WriteStudy(text []byte) error { return d.write(studyFile, text) }
 
