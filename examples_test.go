@@ -8,8 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/study"
 )
 
@@ -109,11 +111,30 @@ func TestExamplesAreRead(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s, err := study.Parse("example", study.Example())
-	if err == nil {
-		_, err = study.Expand(s)
+}
+
+// TestTheExampleSaysHowLongItTakes: its comment has the times of its plan, with
+// its own profile and with the quick one.
+func TestTheExampleSaysHowLongItTakes(t *testing.T) {
+	said := regexp.MustCompile(`at least (\S+) .*\n.*--profile quick.* (\S+)\.`).FindSubmatch(study.Example())
+	if said == nil {
+		t.Fatal("the example does not say how long it takes")
 	}
-	if err != nil {
-		t.Error(err)
+	for i, profile := range []string{"", "quick"} {
+		s, err := study.Parse("example", study.Example())
+		if err == nil && profile != "" {
+			err = s.UseProfile(profile)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells, err := study.Expand(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least := time.Duration(plan.Build(s, cells).LeastNs)
+		if want, err := time.ParseDuration(string(said[i+1])); err != nil || want != least {
+			t.Errorf("profile %q: it says %s, the plan takes %v", profile, said[i+1], least)
+		}
 	}
 }

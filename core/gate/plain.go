@@ -65,7 +65,7 @@ func Notes() []Plain {
 		{"model_changed", "the trials of a cell ran different models"},
 		{"model_unknown", "the engine does not say which model it ran"},
 		{"small_n", "too few samples for a method"},
-		{"degenerate", "all samples are equal"},
+		{"degenerate", "all samples are equal: the sensor is too coarse to see a spread, or there is none, as on a simulator without `noise`"},
 		{"autocorrelated", "neighbouring loads are alike: the interval is too narrow"},
 		{"spread_below_edge_model", "loads agree better than the sensor's edges should let them: the interval may be too narrow"},
 		{"unequal_windows", "loads have different numbers of windows"},
