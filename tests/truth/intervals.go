@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/llenergymeasure/llem/core/energy"
@@ -168,6 +169,10 @@ func intervals(e effort) (report, error) {
 			}
 		}
 	}
+	all := t.studies[0] + t.studies[1]
+	together := percent("T2", fmt.Sprintf("coverage, all these designs together (%d studies)", all), float64(t.held)/float64(all))
+	wider := 400 * math.Sqrt(0.05*0.95/float64(all)) // four standard errors
+	out.figures = append(out.figures, together.within(95-wider, 95+wider))
 	p, err := coverageAgainstN(e)
 	out.plots = append(out.plots, p)
 	return out, err
@@ -175,8 +180,11 @@ func intervals(e effort) (report, error) {
 
 const intervalNote = `Each study has n fresh starts, with normal spread of 1 % between them, each
 measured through its own simulated samples. The interval must hold the mean energy per
-token on the sensor's scale in 95 % of the studies. A share outside its limits is asked
-again with four times the studies, since one of forty right ones falls outside now and then.`
+token on the sensor's scale in 95 % of the studies. The share of 10,000 studies scatters by
+0.22 points (binomial, 1 sd), so that with some forty such figures one that is right falls outside
+its limits in one run of twenty. One that does gets four times the studies on top, and what
+counts is the share of all of them together, the first ones included. By the binomial, what covers 95 %
+then passes always, 94.5 % in 99 of 100 times, 94.0 % in 10 and 93.8 % in 2.`
 
 // tally runs designs and counts what their intervals hold.
 type tally struct {
@@ -186,6 +194,7 @@ type tally struct {
 	// physical and studies count, for gains within and on their bounds, the studies
 	// of sensors that integrate all time.
 	physical, studies [2]int
+	held              int // of all these studies, by the random interval alone
 }
 
 // coverage adds the figure of a design; aimed gives it the target.
@@ -202,22 +211,22 @@ func (t *tally) coverage(name string, d design, aimed bool) ([]outcome, error) {
 		slack := t.slack(0.05)
 		f = f.within(94.3-slack, 95.7+slack)
 		if f.off() {
-			f.note = fmt.Sprintf("%s in the first %d studies", f.shown(), t.effort.studies)
-			if found, err = each(4*t.effort.studies, t.seed+1000, one); err != nil {
+			more, err := each(4*t.effort.studies, t.seed+1000, one)
+			if err != nil {
 				return nil, err
 			}
+			first := f.shown()
+			found = append(found, more...)
 			f.value = 100 * share(found, held)
+			f.note = fmt.Sprintf("of %d studies; %s of the first %d", len(found), first, t.effort.studies)
 		}
+		t.held += count(found, held)
 		i := 0
 		if d.corners {
 			i = 1
 		}
 		t.studies[i] += len(found)
-		for _, o := range found {
-			if o.physicalTruth {
-				t.physical[i]++
-			}
-		}
+		t.physical[i] += count(found, func(o outcome) bool { return o.physicalTruth })
 	}
 	t.out.figures = append(t.out.figures, f)
 	return found, nil
@@ -225,11 +234,15 @@ func (t *tally) coverage(name string, d design, aimed bool) ([]outcome, error) {
 
 // share of outcomes for which is holds.
 func share(x []outcome, is func(outcome) bool) float64 {
+	return float64(count(x, is)) / float64(len(x))
+}
+
+func count(x []outcome, is func(outcome) bool) int {
 	n := 0
 	for _, o := range x {
 		if is(o) {
 			n++
 		}
 	}
-	return float64(n) / float64(len(x))
+	return n
 }
