@@ -16,20 +16,29 @@ type figure struct {
 	// known is how far from its target the value may be where correct code cannot
 	// reach it, 0 = it can. The note then says why.
 	known float64
+	// unmeasured: there is no value yet, which is shown and is no failure.
+	unmeasured bool
 }
 
 // off reports whether the value is outside its limits.
-func (f figure) off() bool { return f.aimed() && !(f.value >= f.lo && f.value <= f.hi) }
+func (f figure) off() bool {
+	return f.unmeasured || f.aimed() && !(f.value >= f.lo && f.value <= f.hi)
+}
 
 // missed reports whether that is a failure. A figure without limits is shown to be
 // known and is never missed.
 func (f figure) missed() bool {
-	return f.off() && !(f.value >= f.lo-f.known && f.value <= f.hi+f.known)
+	return f.off() && !f.unmeasured && !(f.value >= f.lo-f.known && f.value <= f.hi+f.known)
 }
 
 func (f figure) aimed() bool { return f.lo != 0 || f.hi != 0 }
 
-func (f figure) shown() string { return fmt.Sprintf(f.format, f.value) }
+func (f figure) shown() string {
+	if f.unmeasured {
+		return "not measured yet"
+	}
+	return fmt.Sprintf(f.format, f.value)
+}
 
 // limit is the target in words.
 func (f figure) limit() string {

@@ -36,6 +36,7 @@ func writePage(dir string, e effort, sections []found) error {
 			fmt.Fprintf(&b, "\n![%s](%s)\n", p.title, name)
 		}
 	}
+	b.WriteString(pageTail)
 	return write(filepath.Join(dir, "accuracy.md"), b.String())
 }
 
@@ -94,4 +95,28 @@ is missed.
 What it proves is the arithmetic, from samples to intervals. The gain of a real
 sensor it cannot prove: ring and counter of a GPU sit behind one sensor, so their
 agreement proves the sampling. That is why ±5 % stands beside every joule.
+`
+
+const pageTail = `
+## What has never met real hardware
+
+All that ran on a real GPU ran on one NVIDIA H100 80GB HBM3 at a time, with one driver
+(580) and in a virtual machine. The following is tried on fakes, recordings that were
+changed, or simulated sensors only:
+
+| What | Tried on |
+|---|---|
+| any card but the H100: the windows of the sensors of A100, V100 and Ada, averages over 1 s | simulated sensors, whose periods come from published measurements |
+| several GPUs in one cell | fakes of up to eight; sums of simulated sensors |
+| driver reloaded in a run (the counter restarts) | a fake library; a recording that was changed |
+| a GPU that falls off the bus in a window | a fake library |
+| MIG, vGPU | a fake library |
+| sensors with module scope (Grace Hopper) | a fake library |
+| throttling by heat, power brake | fake counters and reasons; of the real card the power cap alone was seen at work |
+| ECC errors | fake counters |
+| RAPL counters of a CPU | fake files of sysfs |
+| the observer effect on a GPU | not at all yet: see above |
+
+The gates that watch for these have thresholds from documents and theory, not from having
+seen them fail.
 `

@@ -209,6 +209,38 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// The stored figures of a GPU must be there and within their limits.
+func TestHardware(t *testing.T) {
+	r, err := stored("../../docs/accuracy/gpu.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.figures {
+		if f.missed() {
+			t.Error(f)
+		}
+		if f.unmeasured && (f.verdict() != "not reached" || !strings.Contains(f.String(), "not measured yet")) {
+			t.Error(f)
+		}
+	}
+	if _, err := stored(t.TempDir() + "/gpu.json"); err == nil || !strings.Contains(err.Error(), "tests/gpu/run.sh") {
+		t.Errorf("without the file: %v", err)
+	}
+	for text, want := range map[string]string{
+		`{"figures": [{"target": "T3", "value": 1, "format": "%f", "hi": 2}]}`:                                                                  "no figure with limits for [T5]",
+		`{"figures": [{"target": "T3", "value": 3, "format": "%f", "hi": 2}, {"target": "T5", "value": 0, "format": "%f", "lo": -1, "hi": 1}]}`: "",
+	} {
+		path := t.TempDir() + "/gpu.json"
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := stored(path)
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) || want == "" && (err != nil || !r.figures[0].missed()) {
+			t.Errorf("%s: %v, %v", text, r.figures, err)
+		}
+	}
+}
+
 func TestPlot(t *testing.T) {
 	p := plot{title: "a < b", logX: true, lines: []line{{name: "l", x: []float64{1, 100}, y: []float64{0, 1}}, {name: "m", dashed: true, x: []float64{1, 100}, y: []float64{0.5, 0.5}}}}
 	svg := p.svg()
