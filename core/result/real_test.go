@@ -27,7 +27,7 @@ func TestRealGPUDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(again.EnergyJ/ *w.EnergyJ-1) > 1e-12 {
+		if math.Abs(again.EnergyJ / *w.EnergyJ - 1) > 1e-12 {
 			t.Errorf("%s: %g J from its samples, %g J in its record", trial.Dir, again.EnergyJ, *w.EnergyJ)
 		}
 		for _, a := range trial.Audit {
