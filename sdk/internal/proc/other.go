@@ -3,8 +3,10 @@
 package proc
 
 import (
+	"context"
 	"errors"
 	"os/exec"
+	"time"
 )
 
 // process is not known of any.
@@ -34,3 +36,18 @@ func startTime(int) (uint64, error) { return 0, nil }
 func tieToParent(*exec.Cmd) error {
 	return errors.New("children can be tied to their parent's life on Linux only")
 }
+
+// Family is one that nobody knows: there is no /proc.
+type Family struct{}
+
+// NewFamily does nothing.
+func NewFamily(int, string) *Family { return &Family{} }
+
+// Look knows of nobody.
+func (*Family) Look() []int { return nil }
+
+// AwaitEnd does nothing.
+func (*Family) AwaitEnd(context.Context, time.Duration) {}
+
+// Kill does nothing.
+func (*Family) Kill(time.Duration, <-chan struct{}) []int { return nil }

@@ -1,0 +1,241 @@
+package openaiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/loadgen"
+	"github.com/llenergymeasure/llem/sdk/serve"
+)
+
+const defaultMaxCancelMs = 5000
+
+// Backend makes a backend of an engine.
+func Backend(e Engine) sdk.Backend {
+	if e.MaxCancelMs == 0 {
+		e.MaxCancelMs = defaultMaxCancelMs
+	}
+	return &backend{engine: e}
+}
+
+// backend serves one load.
+type backend struct {
+	engine    Engine
+	settings  sdk.Table
+	apiKey    string
+	process   *process // nil if none was started here
+	server    *Server
+	generator *loadgen.Generator
+	report    loadgen.Report // of the last Run
+}
+
+// Describe implements sdk.Backend.
+func (b *backend) Describe() sdk.Description {
+	return sdk.Description{
+		Name: b.engine.Name, Version: b.engine.Version, Doc: b.engine.Doc, Parameters: b.engine.schema(), Abilities: b.engine.abilities(),
+	}
+}
+
+func (e *Engine) abilities() sdk.Abilities {
+	return sdk.Abilities{
+		Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen},
+		// A pass ends when the last answer has ended, and the engine has
+		// nothing else to do.
+		Edge: sdk.EdgeQuiesced, MaxCancelMs: e.MaxCancelMs,
+	}
+}
+
+// Load implements sdk.Backend.
+func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) (report sdk.LoadReport, err error) {
+	b.settings = b.engine.settings(req.Cell.Parameters)
+	b.apiKey = req.Secrets[apiKeyKey]
+	// A server that did not become ready is ended by Unload.
+	if attached(b.settings) {
+		err = b.attach(ctx)
+	} else {
+		err = b.start(ctx, req, progress)
+	}
+	if err != nil {
+		return report, err
+	}
+	report = sdk.LoadReport{Engine: b.engine.Name, Resolved: sdk.Table{}, Edge: sdk.EdgeQuiesced, MaxCancelMs: b.engine.MaxCancelMs}
+	b.fill(&report, req)
+	if b.process != nil {
+		b.server.Log = b.process.log.tail()
+	}
+	if b.engine.ReadBack != nil {
+		if err := b.engine.ReadBack(ctx, b.server, &report); err != nil {
+			return report, &sdk.Error{Code: sdk.Internal, Phase: "read the server's configuration back", Message: b.hide(err.Error())}
+		}
+	}
+	return report, nil
+}
+
+// fill tells what is known without asking the server.
+func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
+	report.Model.RandomWeights = req.Cell.Model.Weights == sdk.WeightsDummy
+	report.Model.Revision = req.Cell.Model.Revision
+	report.Model.Base = modelOf(req.Cell)
+	if b.process == nil {
+		report.Resolved[modeKey] = modeAttach
+		report.Resolved[urlKey] = b.server.URL
+		for _, p := range b.engine.table() { // what the kit itself goes by
+			if value, ok := b.settings[p.Key]; ok && p.form == formOwn {
+				report.Resolved[p.Key] = value
+			}
+		}
+		report.Warnings = append(report.Warnings, sdk.Warning{
+			Code: "attached", KeyPath: modeKey, Message: "the server was running before: its parameters are what it says of itself, and its start was not seen",
+		})
+		return
+	}
+	for key, value := range b.settings {
+		report.Resolved[key] = value
+	}
+	for rank, id := range req.DeviceIDs {
+		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.process.pid())})
+	}
+	if len(req.DeviceIDs) == 0 {
+		report.Devices = []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: int64(b.process.pid())}}
+	}
+}
+
+// portTries is how often a server is started anew because another process took
+// its port between the look and the bind.
+const portTries = 3
+
+func (b *backend) start(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) error {
+	end := progress.Begin(sdk.StageStart, "start the server")
+	defer end()
+	for try := 1; ; try++ {
+		err := b.startOnce(ctx, req, progress)
+		if err == nil || b.process == nil || !b.process.dead() || try == portTries || !b.portWasTaken() {
+			return err
+		}
+		// Its own words said so; nothing but the port is tried anew.
+		serve.Logger().Warn("the server's port was taken meanwhile; another one is tried", "port", b.process.port)
+		if err := b.process.stop(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *backend) portWasTaken() bool {
+	for _, line := range b.process.log.tail() {
+		if portTaken.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	argv, env, err := b.engine.commandLine(Launch{Request: req, Settings: b.settings, Host: loopback, Port: port})
+	if err != nil {
+		return err
+	}
+	found := newStages(b.engine.Stages, progress)
+	defer found.close()
+	if b.process, err = startProcess(argv, env, req.WorkDir, port, found.tell); err != nil {
+		return missing(argv[0], err)
+	}
+	b.connect("http://" + net.JoinHostPort(loopback, strconv.Itoa(port)))
+	if err := b.awaitReady(ctx); err != nil {
+		return err
+	}
+	found.close()
+	return b.ready(ctx)
+}
+
+// commandLine is all that starts a server.
+func (e *Engine) commandLine(l Launch) (argv, env []string, err error) {
+	argv, err = e.Command(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	args, env, err := arguments(e.Parameters, l.Settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.Env != nil {
+		env = append(e.Env(l), env...)
+	}
+	if ids := l.Request.DeviceIDs; len(ids) > 0 {
+		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(ids, ","))
+	}
+	return append(argv, args...), env, nil
+}
+
+func missing(program string, err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrPermission) {
+		return &sdk.Error{Code: sdk.EngineMissing, Phase: "start the server", Message: err.Error(), Advice: fmt.Sprintf("install the engine, or name a program that is there instead of %s", program)}
+	}
+	return err
+}
+
+func (b *backend) connect(url string) {
+	b.server = &Server{URL: url, Settings: b.settings, client: newClient(), apiKey: b.apiKey}
+	if b.process != nil {
+		b.server.PID = b.process.pid()
+	}
+}
+
+// ready makes the generator and tries the server out.
+func (b *backend) ready(ctx context.Context) (err error) {
+	name, err := b.server.modelName(ctx)
+	if err != nil {
+		return b.blame(ctx, "ask for the model's name", err)
+	}
+	if b.generator, err = loadgen.New(ctx, loadgen.Options{URL: b.server.URL, Model: name, APIKey: b.apiKey, Dialect: b.engine.Dialect}); err != nil {
+		return err
+	}
+	return b.tryOut(ctx)
+}
+
+// modelName is what the server calls its model; "" where it has no list.
+func (s *Server) modelName(ctx context.Context) (string, error) {
+	var list struct {
+		Data []struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	err := s.GetJSON(ctx, "/v1/models", &list)
+	var status *statusError
+	if errors.As(err, &status) && status.code == http.StatusNotFound {
+		return "", nil
+	}
+	if err != nil || len(list.Data) == 0 {
+		return "", err
+	}
+	return list.Data[0].ID, nil
+}
+
+// exited is closed when a server that was started here has ended.
+func (b *backend) exited() <-chan struct{} {
+	if b.process == nil {
+		return nil
+	}
+	return b.process.exited
+}
+
+// Unload implements sdk.Backend.
+func (b *backend) Unload(ctx context.Context) error {
+	p := b.process
+	if p == nil {
+		return nil
+	}
+	b.process = nil
+	return p.stop(ctx)
+}

@@ -1,0 +1,103 @@
+package openaiserver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// quietLimit is how long an engine without requests may say that it is busy before
+// its counters are read all the same.
+const quietLimit = 2 * time.Second
+
+const quietPoll = 10 * time.Millisecond
+
+// Counters implements sdk.Counting: a scrape of an idle engine, and the client's
+// own figures of the Run before.
+func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
+	var c sdk.Counters
+	if b.engine.Metrics.Path != "" {
+		found, at, err := b.scrapeQuiet(ctx, quietLimit)
+		if err != nil {
+			return c, err
+		}
+		c = b.engine.Metrics.counters(found)
+		c.MonoNs = at
+	}
+	c.Named = append(c.Named, b.report.Named()...)
+	return c, nil
+}
+
+// scrapeQuiet reads the metrics until they say that the engine is idle.
+func (b *backend) scrapeQuiet(ctx context.Context, limit time.Duration) (series, int64, error) {
+	ticker := time.NewTicker(quietPoll)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(limit); ; {
+		found, err := b.scrape(ctx)
+		at := sdk.MonoNow()
+		if err != nil || !b.engine.Metrics.busy(found) || time.Now().After(deadline) {
+			return found, at, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, at, ctx.Err()
+		case <-b.exited():
+			return nil, at, b.died("read the metrics")
+		case <-ticker.C:
+		}
+	}
+}
+
+func (b *backend) scrape(ctx context.Context) (series, error) {
+	text, err := b.server.Get(ctx, b.engine.Metrics.Path)
+	if err != nil {
+		if b.process != nil && ctx.Err() == nil {
+			b.process.await(ctx, goneWait)
+			if b.process.dead() {
+				return nil, b.died("read the metrics")
+			}
+		}
+		return nil, &sdk.Error{Code: sdk.EngineCrashed, Message: b.hide(err.Error()), Advice: "see the server's log"}
+	}
+	found, err := parseMetrics(text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s%s: %w", b.server.URL, b.engine.Metrics.Path, err)
+	}
+	return found, nil
+}
+
+func (m Metrics) busy(found series) bool {
+	return slices.ContainsFunc(m.Busy, func(name string) bool { return found[name] != 0 })
+}
+
+func (m Metrics) counters(found series) sdk.Counters {
+	count := func(name string) *int64 {
+		value, ok := found[name]
+		if !ok {
+			return nil
+		}
+		n := int64(math.Round(value))
+		return &n
+	}
+	c := sdk.Counters{
+		EngineSteps: count(m.EngineSteps), PromptTokens: count(m.PromptTokens), OutputTokens: count(m.OutputTokens),
+		CachedPromptTokens: count(m.CachedPromptTokens), Preemptions: count(m.Preemptions), PaddingTokens: count(m.PaddingTokens),
+		ScheduledTokens: count(m.ScheduledTokens), Recompiles: count(m.Recompiles), SpecAccepted: count(m.SpecAccepted),
+	}
+	if m.CachedInPrompt && c.PromptTokens != nil && c.CachedPromptTokens != nil {
+		*c.PromptTokens += *c.CachedPromptTokens
+	}
+	if mean, ok := found[m.RunningMean]; ok {
+		c.RunningMean = &mean
+	}
+	for _, n := range m.Named {
+		if value, ok := found[n.Name]; ok {
+			c.Named = append(c.Named, sdk.NamedMetric{Name: n.Name, Unit: n.Unit, Direction: n.Direction, Value: value})
+		}
+	}
+	return c
+}

@@ -1,0 +1,99 @@
+package openaiserver
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// What servers say before they end, most telling first. Patterns are those of
+// Python, of C++ engines, and of the kernel's own words.
+var (
+	portTaken = regexp.MustCompile(`(?i)address already in use|errno 98|couldn't bind|could not bind|failed to bind|EADDRINUSE`)
+
+	usualFaults = []Fault{
+		{Line: regexp.MustCompile(`(?i)out of memory|OutOfMemoryError|failed to allocate|cudaErrorMemoryAllocation|std::bad_alloc|No available memory for the cache blocks|less than desired GPU memory`),
+			Code: sdk.OutOfMemory, Advice: "make the model, the context or the number of sequences smaller, or free the device"},
+		{Line: regexp.MustCompile(`(?i)unrecognized arguments?:|invalid argument:|unknown argument|invalid choice|error: argument|no such option|expected one argument|invalid value`),
+			Code: sdk.UnsupportedParameter, Advice: "this version of the server does not take it: see its own --help"},
+		{Line: regexp.MustCompile(`ModuleNotFoundError|No module named|command not found|PackageNotFoundError`),
+			Code: sdk.EngineMissing, Advice: "install the engine in the environment that is named"},
+	}
+
+	telling = regexp.MustCompile(`^\s*[\w.]*(Error|Exception|Interrupt)\b.*:|(?i:\berror\b|\bfatal\b|\bfailed\b|\babort|\bterminate called)`)
+	// noise is what stands beside the cause: Python's frames, and the words of
+	// those who only pass the failure on.
+	noise = regexp.MustCompile(`^\s*(File "|raise |Traceback|\^)|Engine core initialization failed|See root cause above`)
+)
+
+// findFault returns the line that matters and what it means. Without one the last
+// line is it.
+func findFault(e *Engine, lines []string) (string, Fault) {
+	for _, f := range append(append([]Fault{}, e.Faults...), usualFaults...) {
+		for _, line := range lines {
+			if f.Line.MatchString(line) && !noise.MatchString(line) {
+				return line, f
+			}
+		}
+	}
+	last := ""
+	for i := len(lines) - 1; i >= 0; i-- {
+		line := lines[i]
+		if strings.TrimSpace(line) == "" || noise.MatchString(line) {
+			continue
+		}
+		if telling.MatchString(line) {
+			return line, Fault{Code: sdk.EngineCrashed}
+		}
+		if last == "" {
+			last = line
+		}
+	}
+	return last, Fault{Code: sdk.EngineCrashed}
+}
+
+// died explains a server that ended on its own.
+func (b *backend) died(phase string) *sdk.Error {
+	p := b.process
+	how := p.end()
+	p.log.settle()
+	line, fault := findFault(&b.engine, p.log.tail())
+	err := &sdk.Error{Code: fault.Code, Phase: phase, KeyPath: fault.Key, Advice: fault.Advice}
+	if err.KeyPath == "" && fault.Code == sdk.UnsupportedParameter {
+		err.KeyPath = keyOf(b.engine.table(), line)
+		if err.KeyPath == "" && mentionsAny(line, b.settings.List(extraKey)) {
+			err.KeyPath = extraKey
+		}
+	}
+	err.Message = fmt.Sprintf("the server ended (%s)", how)
+	if line != "" {
+		err.Message += ": " + b.hide(strings.TrimSpace(line))
+	}
+	if err.Advice == "" {
+		err.Advice = "its log is in the trial's log"
+		if strings.Contains(how, "signal: killed") {
+			err.Advice = "somebody killed it; if `dmesg` names it, the machine was out of memory"
+		}
+	}
+	return err
+}
+
+// mentionsAny tells whether one of the arguments stands in the line.
+func mentionsAny(line string, args []any) bool {
+	for _, v := range args {
+		if arg, ok := v.(string); ok && strings.HasPrefix(arg, "-") && mentions(line, strings.SplitN(arg, "=", 2)[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+// hide takes the API key out of a text.
+func (b *backend) hide(line string) string {
+	if b.apiKey == "" {
+		return line
+	}
+	return strings.ReplaceAll(line, b.apiKey, "[api_key]")
+}

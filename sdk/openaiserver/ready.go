@@ -1,0 +1,124 @@
+package openaiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// readyPoll is how often a server is asked whether it is up: that costs it a
+// little, and nothing is measured yet.
+const readyPoll = 50 * time.Millisecond
+
+// probeTimeout is for one such question. Some servers accept a connection long
+// before they answer on it.
+const probeTimeout = 2 * time.Second
+
+// awaitReady returns when the server is up. One that ends before is explained.
+func (b *backend) awaitReady(ctx context.Context) error {
+	limit := time.Duration(b.settings.Int(timeoutKey, startLimitS)) * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
+	defer cancel()
+	ticker := time.NewTicker(readyPoll)
+	defer ticker.Stop()
+	var last error
+	for {
+		probe, stop := context.WithTimeout(ctx, probeTimeout)
+		_, err := b.server.Get(probe, b.engine.Ready)
+		stop()
+		var status *statusError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden):
+			return &sdk.Error{Code: sdk.Permission, KeyPath: apiKeyKey, Message: b.hide(err.Error()), Advice: "the server wants another API key"}
+		case ctx.Err() == nil:
+			last = err
+		}
+		select {
+		case <-b.exited():
+			return b.died("start the server")
+		case <-ctx.Done():
+			return b.notReady(ctx, limit, last)
+		case <-ticker.C:
+		}
+	}
+}
+
+var errNotReady = errors.New("the server's time to start is over")
+
+func (b *backend) notReady(ctx context.Context, limit time.Duration, last error) error {
+	if !errors.Is(context.Cause(ctx), errNotReady) {
+		return ctx.Err()
+	}
+	message := fmt.Sprintf("the server does not answer %s after %v", b.engine.Ready, limit)
+	if last != nil {
+		message += fmt.Sprintf(" (%v)", last)
+	}
+	if b.process != nil {
+		if lines := b.process.log.tail(); len(lines) > 0 {
+			message += "; its last line: " + lines[len(lines)-1]
+		}
+	}
+	return &sdk.Error{
+		Code: sdk.Timeout, KeyPath: timeoutKey, Phase: "start the server", Message: b.hide(message),
+		Advice: "its log is in the trial's log; raise start_timeout_s if it only needs longer",
+	}
+}
+
+// tryOut sends one request of two tokens through the generator and wants them.
+func (b *backend) tryOut(ctx context.Context) error {
+	work := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{10, 11, 12, 13}, MaxTokens: 2}}}
+	var failure string
+	run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordRequest, MaxRequests: 1}, work, func(event sdk.RunEvent) {
+		if done, ok := event.(sdk.Completions); ok {
+			for _, c := range done {
+				if c.Failed() {
+					failure = c.Error
+				}
+			}
+		}
+	})
+	watched, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-b.exited():
+			cancel(errServerGone)
+		case <-watched.Done():
+		}
+	}()
+	_, err := b.generator.Run(watched, run)
+	if _, finish := run.Finish(); err == nil {
+		err = finish
+	}
+	if err == nil && failure != "" {
+		err = errors.New(failure)
+	}
+	if err == nil {
+		return nil
+	}
+	return b.blame(ctx, "try the server out", err)
+}
+
+var errServerGone = errors.New("the server is gone")
+
+// goneWait is how long a server whose requests fail may take to show that it is
+// dying.
+const goneWait = 3 * time.Second
+
+// blame says what stands behind a failure of a request: the server's end if it
+// ends soon.
+func (b *backend) blame(ctx context.Context, phase string, err error) error {
+	if b.process != nil && ctx.Err() == nil {
+		b.process.await(ctx, goneWait)
+		if b.process.dead() {
+			return b.died(phase)
+		}
+	}
+	return &sdk.Error{Code: sdk.EngineCrashed, Phase: phase, Message: b.hide(fmt.Sprintf("a request of two tokens failed: %v", err)), Advice: "see the server's log"}
+}

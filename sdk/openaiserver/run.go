@@ -1,0 +1,69 @@
+package openaiserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/serve"
+)
+
+// Prepare implements sdk.Preparer: requests are rendered and the prefix cache is
+// dropped outside every window.
+func (b *backend) Prepare(ctx context.Context, work *sdk.Work) error {
+	if b.engine.Flush != nil {
+		if path := b.engine.Flush(b.settings); path != "" {
+			if _, err := b.server.call(ctx, http.MethodPost, path); err != nil {
+				return &sdk.Error{Code: sdk.EngineCrashed, Phase: "drop the prefix cache", Message: b.hide(err.Error()), Advice: "switch prefix caching off"}
+			}
+		}
+	}
+	return b.generator.Prepare(ctx, work)
+}
+
+// Run implements sdk.Backend. A Run whose server dies ends with what killed it;
+// each request that was handed out is completed all the same.
+func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
+	watched, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	exited := b.exited()
+	if exited != nil {
+		go func() {
+			select {
+			case <-exited:
+				cancel(errServerGone)
+			case <-watched.Done():
+			}
+		}()
+	}
+	var err error
+	b.report, err = b.generator.Run(watched, run)
+	for _, w := range b.report.Warnings() {
+		serve.Logger().Warn(w.Message, "code", w.Code)
+	}
+	switch {
+	case errors.Is(context.Cause(ctx), sdk.ErrAborted), ctx.Err() != nil:
+		b.settle(ctx)
+		return err
+	case b.process != nil && (err != nil || b.report.Failed > 0):
+		// A dying server closes its connections first.
+		if b.process.await(ctx, goneWait/3); b.process.dead() {
+			return b.died("run")
+		}
+	}
+	return err
+}
+
+// settle waits until the engine has dropped what was broken off.
+func (b *backend) settle(ctx context.Context) {
+	if b.engine.Metrics.Path == "" || len(b.engine.Metrics.Busy) == 0 {
+		return
+	}
+	limit := time.Duration(b.engine.MaxCancelMs) * time.Millisecond / 2
+	quiet, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	// What fails here is reported by the next call.
+	_, _, _ = b.scrapeQuiet(quiet, limit)
+}

@@ -1,0 +1,89 @@
+package openaiserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// Server is a server that is up, as Engine.ReadBack sees it.
+type Server struct {
+	URL      string
+	Settings sdk.Table // what it was started with
+	// Log are the lines that it has written, cut to the last few hundred; nil if
+	// it was not started here.
+	Log []string
+	// PID of the process that was started; 0 if none was.
+	PID int
+
+	client *http.Client
+	apiKey string
+}
+
+// Bounds of a call that is no request for tokens.
+const (
+	callTimeout   = 10 * time.Second
+	mostBodyBytes = 16 << 20
+)
+
+// newClient keeps no connection: nothing of it shall be open in a window.
+func newClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil}}
+}
+
+// Get returns the body of an answer of status 200.
+func (s *Server) Get(ctx context.Context, path string) ([]byte, error) {
+	return s.call(ctx, http.MethodGet, path)
+}
+
+// GetJSON decodes an answer into out.
+func (s *Server) GetJSON(ctx context.Context, path string, out any) error {
+	body, err := s.Get(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("read the answer of %s%s: %w", s.URL, path, err)
+	}
+	return nil
+}
+
+func (s *Server) call(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s%s: %w", method, s.URL, path, err)
+	}
+	if s.apiKey != "" {
+		request.Header.Set("Authorization", "Bearer "+s.apiKey)
+	}
+	answer, err := s.client.Do(request)
+	if err != nil {
+		return nil, err // names method and URL
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, mostBodyBytes))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s%s: %w", method, s.URL, path, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return body, &statusError{method: method, url: s.URL + path, code: answer.StatusCode, body: body}
+	}
+	return body, nil
+}
+
+// statusError is an answer that is not 200.
+type statusError struct {
+	method, url string
+	code        int
+	body        []byte
+}
+
+func (e *statusError) Error() string {
+	const most = 300
+	return fmt.Sprintf("%s %s: status %d: %s", e.method, e.url, e.code, e.body[:min(most, len(e.body))])
+}
