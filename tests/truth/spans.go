@@ -19,17 +19,17 @@ is as much as an error of 2 to 14 ms in the time of a move makes, and the moves 
 to 112 ms apart. So this recording cannot prove the ring to 0.5 % on one span of 0.5 s, nor can the
 counter; the spread of the equal prefill windows is the evidence there is.`
 
-// apart is how far ring and counter differ over the spans of a phase.
-type apart struct{ worst, median, sum, seconds float64 }
+// distance is how far ring and counter differ over the spans of a phase.
+type distance struct{ worst, median, sum, seconds float64 }
 
-func (a apart) String() string {
-	return fmt.Sprintf("worst %.2f %%, median %.2f %%, sum of all %+.2f %%", 100*a.worst, 100*a.median, 100*a.sum)
+func (d distance) String() string {
+	return fmt.Sprintf("worst %.2f %%, median %.2f %%, sum of all %+.2f %%", 100*d.worst, 100*d.median, 100*d.sum)
 }
 
 // apart compares span by span.
-func (r recording) apart(spans []span) (apart, error) {
+func (r recording) apart(spans []span) (distance, error) {
 	var off []float64
-	var out apart
+	var out distance
 	ring, counter := 0.0, 0.0
 	for _, p := range spans {
 		a, err := r.ring.Window(p.from, p.to)
