@@ -8,7 +8,7 @@ import (
 )
 
 // Audit holds the energy of a headline domain against a second reading of the
-// same device over one span, such as the sample ring against the energy counter.
+// same device over one span, the Run or a window and what lies around it, such as the sample ring against the energy counter.
 // Its ratio is never applied as a correction. Both readings sit behind one
 // sensor: agreement proves the sampling and says nothing of the gain.
 type Audit struct {
@@ -31,8 +31,63 @@ type Audit struct {
 	Warnings []energy.Warning `json:"-"`
 }
 
-// codeNoRatio: one of the two readings has no joules.
-const codeNoRatio = "no_ratio"
+// codeNoRatio: one of the two readings has no joules. codeTooBlunt: edges and gaps
+// leave so much open that a disagreement would not show.
+const (
+	codeNoRatio  = "no_ratio"
+	codeTooBlunt = "too_blunt"
+)
+
+// sharpRel is the RandomRel from which on an audit is blunt. Over longNs a sharp
+// one is taken at its word.
+const (
+	sharpRel = 0.02
+	longNs   = int64(10e9)
+)
+
+// sharp tells whether a disagreement beyond the limits would show.
+func (a Audit) sharp() bool { return a.RandomRel < sharpRel }
+
+func (a Audit) blunt() string {
+	return fmt.Sprintf("over %.1f s edges and gaps leave %.1f %% open (one standard deviation; below %v %% is sharp), so %s against %s proves nothing there",
+		float64(a.ToNs-a.FromNs)/1e9, 100*a.RandomRel, 100*sharpRel, a.Domain, a.Check)
+}
+
+// CompareWindow makes the audit of a window. A counter that is read every 10 s
+// says little of a window between its reads; then the audit's span is from the
+// last change of the counter before the window to the first after it, within the
+// Run's two stamps.
+func CompareWindow(domain, check *energy.Trace, fromNs, toNs int64, run [2]int64) Audit {
+	a := Compare(domain, check, fromNs, toNs)
+	if a.Ratio != nil && (a.sharp() || len(a.Warnings) > 0) {
+		return a
+	}
+	from, to := around(check, fromNs, toNs)
+	wide := Compare(domain, check, min(fromNs, max(from, run[0])), max(toNs, min(to, run[1])))
+	if wide.Ratio == nil || a.Ratio != nil && !(wide.RandomRel < a.RandomRel) {
+		return a
+	}
+	return wide
+}
+
+// around are the stamps of the changes next to a span, or the span's own where
+// there is none.
+func around(t *energy.Trace, fromNs, toNs int64) (from, to int64) {
+	from, to = fromNs, toNs
+	samples := t.Samples()
+	for i, s := range samples {
+		if i > 0 && s.Value == samples[i-1].Value && s.Epoch == samples[i-1].Epoch {
+			continue
+		}
+		switch at := s.MonoNs - t.Domain.LagNs; {
+		case at <= fromNs:
+			from = at
+		case at >= toNs:
+			return from, at
+		}
+	}
+	return from, to
+}
 
 // Compare makes the audit of one span. A domain that cannot be computed there is
 // a reason and no error.
@@ -59,9 +114,11 @@ func Compare(domain, check *energy.Trace, fromNs, toNs int64) Audit {
 	a.RandomRel = math.Hypot(first.RandomRel, second.RandomRel)
 	// Gaps, and a counter that is read every 10 s, make the edges of a window of
 	// any length uncertain.
-	if math.Abs(ratio-1) <= 3*a.RandomRel {
+	if known := a.sharp() && toNs-fromNs >= longNs; !known && math.Abs(ratio-1) <= 3*a.RandomRel {
 		a.Warnings = nil
-		return a
+	}
+	if len(a.Warnings) == 0 && !a.sharp() {
+		a.Code, a.Reason = codeTooBlunt, a.blunt()
 	}
 	for _, w := range a.Warnings {
 		a.Code, a.Reason = w.Code, w.Message

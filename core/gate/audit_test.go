@@ -59,21 +59,47 @@ func TestCompare(t *testing.T) {
 }
 
 // A counter that is read every 10 s cannot say that 12 s between its reads are
-// 10 % off; over 160 s it can.
-func TestCompareKnowsItsEdges(t *testing.T) {
+// 8 % off. From the read before to the one after it can, and says so; a Run that
+// begins or ends between them leaves it blunt.
+func TestCompareWindow(t *testing.T) {
 	joules := func(ns int64) float64 { return float64(ns) / 1e9 * 600 * 1000 }
 	var reads []energy.Sample
-	for s := int64(0); s <= 200; s += 10 { // each read twice, so that its change has a place
-		for _, ns := range []int64{s * 1e9, s*1e9 + 100e6} {
-			reads = append(reads, energy.Sample{MonoNs: ns, Value: int64(joules(ns))})
+	for s := int64(0); s <= 200; s += 10 {
+		reads = append(reads, energy.Sample{MonoNs: s * 1e9, Value: int64(joules(s * 1e9))})
+	}
+	counter := must(t, counterDomain, reads, 200e9)
+	whole := [2]int64{0, 200e9}
+	for _, c := range []struct {
+		watts          float64
+		fromNs, toNs   int64
+		run            [2]int64
+		aFromNs, aToNs int64
+		code, severity string
+		leastRel, most float64
+	}{
+		{600, 25e9, 37e9, whole, 20e9, 40e9, "", "", 0, 0.02},
+		{629, 25e9, 37e9, whole, 20e9, 40e9, "", "", 0, 0.02},
+		{650, 25e9, 37e9, whole, 20e9, 40e9, "counter_vs_power", "warning", 0, 0.02},
+		{480, 25e9, 37e9, whole, 20e9, 40e9, "counter_vs_power", "fatal", 0, 0.02},
+		{650, 30e9, 50e9, whole, 30e9, 50e9, "counter_vs_power", "warning", 0, 0.02}, // sharp as it is
+		{650, 25e9, 37e9, [2]int64{24e9, 38e9}, 24e9, 38e9, "too_blunt", "", 0.02, 1},
+	} {
+		ring := traceOf(t, ringDomain, 20e6, 200e9, func(int64) float64 { return c.watts * 1000 })
+		a := CompareWindow(ring, counter, c.fromNs, c.toNs, c.run)
+		said := ""
+		for _, w := range a.Warnings {
+			said = string(w.Severity)
+		}
+		if a.Ratio == nil || a.Code != c.code || said != c.severity || a.FromNs != c.aFromNs || a.ToNs != c.aToNs || a.RandomRel < c.leastRel || a.RandomRel >= c.most {
+			t.Errorf("%v W, %d to %d: %+v", c.watts, c.fromNs, c.toNs, a)
+		}
+		if a.Code != "" && a.Reason == "" {
+			t.Errorf("no reason: %+v", a)
 		}
 	}
-	counter := must(t, counterDomain, reads, 200.1e9)
-	ring := traceOf(t, ringDomain, 20e6, 200e9, func(int64) float64 { return 660_000 })
-	for toNs, found := range map[int64]int{37e9: 0, 185e9: 1} {
-		if a := Compare(ring, counter, 25e9, toNs); a.Ratio == nil || len(a.Warnings) != found {
-			t.Errorf("until %d: %+v", toNs, a)
-		}
+	blunt := Compare(traceOf(t, ringDomain, 20e6, 200e9, func(int64) float64 { return 650_000 }), counter, 25e9, 37e9)
+	if blunt.Code != "too_blunt" || len(blunt.Warnings) != 0 || blunt.RandomRel < 0.2 {
+		t.Errorf("%+v", blunt)
 	}
 }
 

@@ -38,7 +38,8 @@ Findings are ` + "`warnings`" + ` of the trial, with the figures in words.
 
 ` + "`gates`" + ` in trial.json says what became of each gate: ` + "`passed`, `found`, `unknown`" + `
 with the reason, or ` + "`not_applicable`" + ` (gates on GPUs in a cell on CPU). A gate without
-its input is unknown; it never passes. Static gates need no trial: ` + "`llem config\ndoctor`" + ` runs them and prints what to type.
+its input is unknown; it never passes. One that found something on a GPU and could not
+look at another stands in ` + "`found` and `unknown`" + `. Static gates need no trial: ` + "`llem config\ndoctor`" + ` runs them and prints what to type.
 
 State of GPUs is read by ` + "`nvml`" + `: all of it before Load and after the Run, and
 temperature, clocks, limit and utilisation once a second during the Run, off the
@@ -61,9 +62,11 @@ is never applied as a correction.
   card shows it; the ±5 % beside a result is the bound for that.
 - It says nothing of what neither sees: fans, power supplies, switches, CPUs.
 
-The counter is read in bursts at the Run's ends and every 10 s between, so a
-window inside the Run is checked to what its edges allow (` + "`random_rel`" + `), and the
-Run as a whole best.
+The counter is read in bursts at the Run's ends and every 10 s between. Where its
+edges leave 2 % or more of a window open, the window's audit spans the changes of
+the counter around it instead: ` + "`from_ns`" + ` and ` + "`to_ns`" + ` are that span, both readings are
+taken over it, and a disagreement inside the window is thinned by what lies beside.
+If ` + "`random_rel`" + ` is still 2 % or more the audit is ` + "`too_blunt`" + ` and the gate unknown for it.
 `
 
 func page() string {

@@ -54,6 +54,8 @@ type Gate struct {
 	// judge looks at the input. It is nil where another package finds it and
 	// nothing more is to be said before a trial.
 	judge func(*judging)
+	// needs tells of a gate with an Emitter whether that had its input.
+	needs func(*judging)
 }
 
 // Finding is what a gate has to say.
@@ -72,7 +74,8 @@ func (f Finding) Warning() energy.Warning {
 	return energy.Warning{Code: f.Code, Severity: f.Severity, Message: f.Message, Domain: f.Subject}
 }
 
-// Verdict is what became of every gate. Each code stands in one place.
+// Verdict is what became of every gate. Each code stands in one place, but one
+// that found something and could not look at everything is unknown, too.
 type Verdict struct {
 	Passed []string `json:"passed"`
 	Found  []string `json:"found"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/llenergymeasure/llem/core/device"
 	"github.com/llenergymeasure/llem/core/energy"
@@ -18,6 +19,7 @@ const (
 	hottestC         = 95
 	badReadingsPct   = 5.0
 	leastReadings    = 3
+	mostRiseC        = 1.0
 	reasonPowerCap   = 0x4  // bits of NVML's mask
 	reasonThermal    = 0x60 // software and hardware
 	reasonPowerBrake = 0x80
@@ -290,4 +292,24 @@ func notIdleBefore(j *judging) {
 			j.find(energy.SeverityWarning, d.Facts.UUID, over, "%s drew %.0f W before the load and %.0f W idle with the model loaded; %v W more are allowed", d.Facts.UUID, *d.PowerBeforeW, *d.ContextIdleW, aboveIdleW)
 		}
 	})
+}
+
+// notCooled looks at where a cold Run began.
+func notCooled(j *judging) {
+	c := j.Cooldown
+	if c == nil {
+		j.skip()
+		return
+	}
+	if len(c.Silent) > 0 {
+		j.unknown("whether %s had cooled is not known: no temperature", strings.Join(c.Silent, ", "))
+	}
+	if c.StartC == nil || c.EndC == nil {
+		j.unknown("no device tells its temperature")
+		return
+	}
+	j.saw()
+	if rise := *c.EndC - *c.StartC; beyond(rise, mostRiseC) {
+		j.find(energy.SeverityWarning, "", rise, "after the cooldown a GPU had %.0f °C and %.0f °C before its load; %v °C more are allowed", *c.EndC, *c.StartC, mostRiseC)
+	}
 }

@@ -32,7 +32,14 @@ type Input struct {
 	// OwnPIDs are the deployment's processes and their descendants.
 	OwnPIDs []int
 
+	// Conditioned is what conditioning could see; nil = there was none.
+	Conditioned *Conditioned
+	// Cooldown before a cold Run; nil = the hot regime.
+	Cooldown *Cooldown
+
 	Host *Host
+	// OutputCounted: the engine counts its output tokens, before and after the Run.
+	OutputCounted bool
 	// CachedPromptTokens that the engine took from its cache in the Run.
 	CachedPromptTokens *int64
 	// RunningMean is how many requests the engine worked on at a time.
@@ -83,6 +90,22 @@ type Device struct {
 	// PowerBeforeW is its mean power just before Load, ContextIdleW that with
 	// the model loaded and no request.
 	PowerBeforeW, ContextIdleW *float64
+}
+
+// Conditioned is what there was to judge by whether a load had settled.
+type Conditioned struct {
+	// PowerKnown: the slope of the headline's power.
+	PowerKnown bool
+	// Silent are the GPUs that did not tell their temperature.
+	Silent []string
+}
+
+// Cooldown is how warm the GPUs were before the load and before the measured Run:
+// the one that had risen most. nil = no GPU tells.
+type Cooldown struct {
+	StartC, EndC *float64
+	// Silent are the GPUs that did not tell.
+	Silent []string
 }
 
 // Host is what others did on the machine during the Run.

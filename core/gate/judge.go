@@ -50,31 +50,39 @@ func JudgeStatic(in Input) Verdict {
 
 // emitted files a gate that another package judges.
 func (v *Verdict) emitted(g Gate, in Input) {
-	switch {
-	case in.emitted(g.Code):
-		v.Found = append(v.Found, g.Code)
-	case len(in.Windows) == 0:
-		v.unknown(g.Code, "the trial has no window")
-	default:
-		v.Passed = append(v.Passed, g.Code)
+	j := &judging{Input: in, gate: g}
+	if len(in.Windows) == 0 {
+		j.unknown("the trial has no window")
+	} else {
+		g.needs(j)
 	}
+	v.file(j, in.emitted(g.Code))
 }
 
 func (v *Verdict) ask(g Gate, in Input) {
 	j := &judging{Input: in, gate: g, worst: map[string]ranked{}}
 	g.judge(j)
+	v.Findings = append(v.Findings, j.findings()...)
+	v.file(j, len(j.worst) > 0)
+}
+
+// file says what became of a gate. What was found does not hide what could not
+// be looked at.
+func (v *Verdict) file(j *judging, found bool) {
+	code := j.gate.Code
+	if found {
+		v.Found = append(v.Found, code)
+	}
 	switch {
-	case len(j.worst) > 0:
-		v.Found = append(v.Found, g.Code)
-		v.Findings = append(v.Findings, j.findings()...)
-	case j.reason != "":
-		v.unknown(g.Code, j.reason)
+	case len(j.reasons) > 0:
+		v.unknown(code, strings.Join(j.reasons, "; "))
+	case found:
 	case j.seen:
-		v.Passed = append(v.Passed, g.Code)
+		v.Passed = append(v.Passed, code)
 	case j.skipped:
-		v.NotApplicable = append(v.NotApplicable, g.Code)
+		v.NotApplicable = append(v.NotApplicable, code)
 	default: // a gate that saw nothing has not passed
-		v.unknown(g.Code, "no "+g.Needs)
+		v.unknown(code, "no "+j.gate.Needs)
 	}
 }
 
@@ -92,9 +100,11 @@ type judging struct {
 
 	// worst finding by subject, so that ten windows say a thing once.
 	worst   map[string]ranked
-	reason  string // why something could not be judged, the first one
-	seen    bool   // something was judged
-	skipped bool   // something does not apply
+	subject string   // what is looked at, such as a GPU; "" = the trial
+	silent  string   // the last subject with a reason
+	reasons []string // why something could not be judged, one of each subject
+	seen    bool     // something was judged
+	skipped bool     // something does not apply
 }
 
 type ranked struct {
@@ -108,10 +118,15 @@ func (j *judging) saw() { j.seen = true }
 // skip says that the gate does not apply to something.
 func (j *judging) skip() { j.skipped = true }
 
-// unknown says that input is missing for something.
+// unknown says that input is missing for something. Of ten windows of a subject
+// the first is told.
 func (j *judging) unknown(format string, args ...any) {
-	if j.reason == "" {
-		j.reason = fmt.Sprintf(format, args...)
+	if len(j.reasons) > 0 && j.silent == j.subject {
+		return
+	}
+	j.silent = j.subject
+	if reason := fmt.Sprintf(format, args...); !slices.Contains(j.reasons, reason) {
+		j.reasons = append(j.reasons, reason)
 	}
 }
 
@@ -156,7 +171,9 @@ func (j *judging) gpus(look func(Device)) {
 	if len(j.GPUs) == 0 {
 		j.skip()
 	}
+	defer func() { j.subject = "" }()
 	for _, id := range j.GPUs {
+		j.subject = id
 		if d, ok := j.device(id); ok {
 			look(d)
 		} else {

@@ -38,6 +38,7 @@ func good() *Input {
 			Energy: []energy.Window{{Domain: card, FromNs: 100e9, ToNs: 130e9, EnergyJ: 18_000, MeanPowerW: 600}}, EnergyJ: ptr(18_000.0)}},
 		Headline: []Domain{domain}, GPUs: []string{card}, Devices: []Device{d}, OwnPIDs: []int{4700, 4711},
 		Host: &Host{OthersShare: ptr(0.01), ThrottledNs: ptr(int64(0))}, CachedPromptTokens: ptr(int64(0)), RunningMean: ptr(31.0), ClockStepNs: ptr(int64(1000)),
+		OutputCounted: true, Conditioned: &Conditioned{PowerKnown: true},
 	}
 	in.audit(1.001)
 	return in
@@ -104,7 +105,7 @@ func TestAGoodTrialPasses(t *testing.T) {
 	if len(v.Findings)+len(v.Found)+len(v.Unknown) != 0 {
 		t.Errorf("found %v, unknown %v", v.Findings, v.Unknown)
 	}
-	if want := []string{"output_len_capped"}; !slices.Equal(v.NotApplicable, want) {
+	if want := []string{"not_cooled", "output_len_capped"}; !slices.Equal(v.NotApplicable, want) {
 		t.Errorf("not applicable are %v, want %v", v.NotApplicable, want)
 	}
 	count := 0
@@ -113,7 +114,7 @@ func TestAGoodTrialPasses(t *testing.T) {
 			count++
 		}
 	}
-	if len(v.Passed) != count-1 {
+	if len(v.Passed) != count-2 {
 		t.Errorf("%d of %d gates passed: %v", len(v.Passed), count, v.Passed)
 	}
 	if text, err := json.Marshal(v); err != nil || len(text) > 1000 {
@@ -128,7 +129,7 @@ func TestACellOnCPU(t *testing.T) {
 	in.Headline[0].Domain = energy.Domain{ID: "rapl/package-0", Kind: energy.KindCPUPackage}
 	in.Windows[0].Energy[0].Domain = "rapl/package-0"
 	v := Judge(*in)
-	if len(v.Findings)+len(v.Unknown) != 0 || len(v.NotApplicable) != 17 {
+	if len(v.Findings)+len(v.Unknown) != 0 || len(v.NotApplicable) != 18 {
 		t.Errorf("found %v, unknown %v, not applicable %d: %v", v.Findings, v.Unknown, len(v.NotApplicable), v.NotApplicable)
 	}
 }
@@ -153,6 +154,26 @@ func TestEmittedElsewhere(t *testing.T) {
 	v := Judge(*in)
 	if want := []string{"duty_sampled", "not_warm"}; !slices.Equal(v.Found, want) || len(v.Findings) != 0 {
 		t.Errorf("found %v with %v", v.Found, v.Findings)
+	}
+}
+
+// What is found on one GPU does not hide that another cannot be looked at.
+func TestFoundAndUnknown(t *testing.T) {
+	in := good()
+	in.GPUs = []string{card, "GPU-2", "GPU-3"}
+	in.dev().Before.Reading.LimitMilliW = ptr(int64(600_000))
+	in.Conditioned.Silent = []string{"GPU-2", "GPU-3"}
+	in.Emitted = []energy.Warning{{Code: "not_warm", Severity: energy.SeverityWarning}}
+	v := Judge(*in)
+	for _, code := range []string{"power_limit_nondefault", "not_warm"} {
+		if !slices.Contains(v.Found, code) || slices.Contains(v.Passed, code) {
+			t.Errorf("found %v, passed %v", v.Found, v.Passed)
+		}
+		for _, id := range in.GPUs[1:] {
+			if !strings.Contains(v.Unknown[code], id) {
+				t.Errorf("%s: %q does not name %s", code, v.Unknown[code], id)
+			}
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ func Reasons() []Plain {
 		{"not_covered", "the recording does not reach the window"},
 		{"bad_span", "the window is empty or reversed"},
 		{"incomplete", "the source has not delivered what the window needs"},
+		{"too_blunt", "edges and gaps leave 2 % or more of an audit open, so that agreement proves nothing"},
 		{"no_ratio", "one of two readings has no joules, so they cannot be compared"},
 	}
 }

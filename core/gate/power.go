@@ -87,23 +87,21 @@ func counterVsPower(j *judging) {
 	if len(j.Audits) == 0 && len(j.GPUs) == 0 {
 		j.skip() // nothing but a GPU has two readings
 	}
-	blunt := 0
+	defer func() { j.subject = "" }()
 	for _, a := range j.Audits {
+		j.subject = a.Domain
 		if a.Ratio == nil {
 			j.unknown("%s", a.Reason)
 			continue
 		}
-		if len(a.Warnings) == 0 && 300*a.RandomRel > auditPct {
-			blunt++ // too far apart to be seen
+		if len(a.Warnings) == 0 && !a.sharp() {
+			j.unknown("%s", a.blunt())
 			continue
 		}
 		j.saw()
 		for _, w := range a.Warnings {
 			j.find(w.Severity, a.Domain, math.Abs(*a.Ratio-1), "over %.1f s %s", float64(a.ToNs-a.FromNs)/1e9, w.Message)
 		}
-	}
-	if blunt > 0 && !j.seen {
-		j.unknown("the readings are too sparse around every span for %v %% to show", auditPct)
 	}
 }
 

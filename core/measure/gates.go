@@ -61,7 +61,13 @@ func (t *trial) gateInput(cuts []cut, traces map[string]*energy.Trace) gate.Inpu
 		Exact: t.cell.Workload.Lengths != "natural", OutputTokens: t.cell.Workload.OutputTokens, SharedPrefix: t.cell.Workload.SharedPrefixTokens > 0,
 		RunNs: run.EndNs - run.BeginNs, Audits: t.record.Audit, GPUs: t.gpus, OwnPIDs: t.watch.ownPIDs,
 		CachedPromptTokens: cachedTokens(run, cuts), RunningMean: runningMean(run), ClockStepNs: t.watch.stepNs,
-		Emitted: slices.Concat(t.record.Warnings, t.withoutEnergy),
+		Emitted: slices.Concat(t.record.Warnings, t.withoutEnergy), OutputCounted: outputCounted(*run),
+	}
+	if c := t.record.Conditioning; c != nil {
+		in.Conditioned = &gate.Conditioned{PowerKnown: c.PowerSlopeRel != nil, Silent: c.TemperatureUnknown}
+	}
+	if c := t.record.Cooldown; c != nil {
+		in.Cooldown = &gate.Cooldown{StartC: c.StartC, EndC: c.EndC, Silent: c.TemperatureUnknown}
 	}
 	shares := environ.Between(t.watch.busyBegin, t.watch.busyEnd)
 	t.record.HostLoad = &shares
@@ -185,7 +191,7 @@ func (t *trial) audit(traces map[string]*energy.Trace) []gate.Audit {
 		for _, check := range t.checks[id] {
 			list = append(list, gate.Compare(traces[id], traces[check], t.watch.edges[0], t.watch.edges[1]))
 			for _, w := range t.record.Windows {
-				list = append(list, gate.Compare(traces[id], traces[check], w.FromNs, w.ToNs))
+				list = append(list, gate.CompareWindow(traces[id], traces[check], w.FromNs, w.ToNs, t.watch.edges))
 			}
 		}
 	}
@@ -214,14 +220,19 @@ func (t *trial) noEnergy(domain string, err error) {
 	}
 }
 
+// outputCounted tells whether the backend counted its output tokens at both ends.
+func outputCounted(run result.Run) bool {
+	return run.Before != nil && run.After != nil && run.Before.OutputTokens != nil && run.After.OutputTokens != nil
+}
+
 // countersMismatch holds the backend's own counter of output tokens against
 // the completions of the whole Run. Requests that failed or were broken off
 // may have tokens that never arrived.
 func (t *trial) countersMismatch(run driven) {
-	before, after := run.record.Before, run.record.After
-	if before == nil || after == nil || before.OutputTokens == nil || after.OutputTokens == nil {
+	if !outputCounted(run.record) {
 		return
 	}
+	before, after := run.record.Before, run.record.After
 	var counted int64
 	broken := false
 	for _, c := range run.completions {

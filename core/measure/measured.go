@@ -132,6 +132,6 @@ func (t *trial) settleState(v runView) settleState {
 		}
 		s.power = trend(headline, v.beginNs, until)
 	}
-	s.temperature = warming(t.watch.seen(t.gpus), fromNs, v.nowNs)
+	s.temperature, s.silent = warming(t.watch.seen(t.gpus), fromNs, v.nowNs)
 	return s
 }

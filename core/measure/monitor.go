@@ -29,6 +29,10 @@ type watch struct {
 	monitors []Monitor
 	period   time.Duration
 	limit    time.Duration
+	// idle is how long is looked at devices before a load, and unloadedNs when the
+	// trial before had ended.
+	idle       time.Duration
+	unloadedNs int64
 
 	facts         map[string]device.Facts
 	before, after map[string]device.Snapshot
@@ -74,32 +78,7 @@ func (w *watch) begin(ctx context.Context, sources []openSource) {
 		return facts
 	})
 	w.before = look(ctx, w, func(m Monitor) map[string]device.Snapshot { return m.Snapshot(nil) })
-	w.awaitIdle(ctx)
-}
-
-// A device tells its utilisation over the last second or so, and the trial before
-// may have ended just now: idleWait is how long is waited for it to be idle.
-const (
-	idleWait = 3 * time.Second
-	idleLook = 250 * time.Millisecond
-)
-
-// awaitIdle looks again at devices in use until they are idle, or for idleWait.
-func (w *watch) awaitIdle(ctx context.Context) {
-	inUse := func() (busy bool) {
-		for _, s := range w.before {
-			busy = busy || s.Reading.UtilisationPct != nil && *s.Reading.UtilisationPct > 0
-		}
-		return busy
-	}
-	for begin := time.Now(); inUse() && time.Since(begin) < idleWait && sleep(ctx, idleLook); {
-		for id, r := range look(ctx, w, func(m Monitor) map[string]device.Reading { return m.Read(nil) }) {
-			if s, ok := w.before[id]; ok && r.UtilisationPct != nil && s.Reading.UtilisationPct != nil && *r.UtilisationPct < *s.Reading.UtilisationPct {
-				s.Reading = r
-				w.before[id] = s
-			}
-		}
-	}
+	w.watchIdle(ctx)
 }
 
 // look asks all monitors; the first one that sees a device counts.

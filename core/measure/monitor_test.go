@@ -129,7 +129,7 @@ func TestAGPUIsWatched(t *testing.T) {
 			t.Errorf("%s has not passed: %+v", code, got.Gates)
 		}
 	}
-	for _, code := range []string{"prefix_cache_hit"} { // the backend does not count
+	for _, code := range []string{"prefix_cache_hit"} { // the backend does not count them
 		if got.Gates.Unknown[code] == "" {
 			t.Errorf("%s is not unknown: %+v", code, got.Gates)
 		}
@@ -227,13 +227,50 @@ func TestAFailedTrialKeepsItsDevices(t *testing.T) {
 
 // What the trial before left in a GPU's utilisation passes; somebody's use stays.
 func TestAGPUMayBecomeIdle(t *testing.T) {
-	for looks, want := range map[int64]int64{0: 0, 3: 0, 1000: 1} {
+	for looks, want := range map[int64]int64{0: 0, 3: 0, 1e9: 1} {
 		g := &gpu{rig: &rig{mark: t.TempDir()}}
 		g.inUse.Store(looks)
-		w := &watch{limit: time.Minute}
+		w := &watch{limit: time.Minute, idle: 60 * time.Millisecond, unloadedNs: sdk.MonoNow()}
 		w.begin(t.Context(), []openSource{{Source: Source{Monitor: g}}})
 		if got := *w.before["GPU-1"].Reading.UtilisationPct; min(got, 1) != want {
 			t.Errorf("in use for %d looks: utilisation %d", looks, got)
+		}
+	}
+}
+
+// Of the looks before a load those count that cannot be the trial's before.
+func TestInUse(t *testing.T) {
+	for name, c := range map[string]struct {
+		oursNs int64
+		looks  []int64 // utilisation, 250 ms apart; -1 = not known
+		want   int64
+	}{
+		"idle":                        {0, []int64{0, 0, 0, 0}, 0},
+		"decays":                      {3e9, []int64{90, 60, 20, 3, 0, 0}, 0},
+		"decays until the last look":  {3e9, []int64{90, 60, 20, 0}, 0},
+		"one look":                    {3e9, []int64{50, 0, 0, 7, 0}, 0},
+		"comes and goes":              {3e9, []int64{0, 0, 40, 30, 0, 0}, 30},
+		"comes after a decay":         {3e9, []int64{90, 20, 0, 0, 10, 12}, 10},
+		"nothing of ours was before":  {0, []int64{90, 20, 0, 0}, 20},
+		"longer than ours may last":   {0.6e9, []int64{90, 90, 90, 80, 70}, 70},
+		"never idle, and none counts": {3e9, []int64{90, 90, 80}, 80},
+		"not known":                   {0, []int64{-1, -1}, -1},
+		"known at times":              {0, []int64{-1, 5, -1, 4}, 4},
+	} {
+		var list []device.Reading
+		for i, pct := range c.looks {
+			r := device.Reading{MonoNs: int64(i) * 250e6}
+			if pct >= 0 {
+				r.UtilisationPct = &pct
+			}
+			list = append(list, r)
+		}
+		got := int64(-1)
+		if pct := inUse(list, c.oursNs).UtilisationPct; pct != nil {
+			got = *pct
+		}
+		if got != c.want {
+			t.Errorf("%s: %d %%, want %d", name, got, c.want)
 		}
 	}
 }

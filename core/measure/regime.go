@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/llenergymeasure/llem/core/device"
@@ -39,7 +40,8 @@ func (t *trial) coolDown(ctx context.Context) error {
 	mostNs := c.FromNs + int64(t.cell.Protocol.CooldownS*1e9)
 	for {
 		now := look(ctx, &t.watch, func(m Monitor) map[string]device.Reading { return m.Read(t.gpus) })
-		c.StartC, c.EndC, c.Cooled = cooled(t.gpus, t.watch.before, now)
+		c.StartC, c.EndC, c.TemperatureUnknown = cooled(t.gpus, t.watch.before, now)
+		c.Cooled = c.EndC != nil && *c.EndC-*c.StartC <= cooledRiseC && len(c.TemperatureUnknown) == 0
 		c.ToNs = sdk.MonoNow()
 		left := time.Duration(mostNs - c.ToNs)
 		if c.Cooled || left <= 0 {
@@ -58,24 +60,28 @@ func (t *trial) coolDown(ctx context.Context) error {
 		idled += ", all of protocol.cooldown_s"
 	}
 	c.Reason = fmt.Sprintf("%s: %.0f °C, and %.0f °C before the load (wanted at most %.0f °C more)", idled, *c.EndC, *c.StartC, cooledRiseC)
+	if silent := c.TemperatureUnknown; len(silent) > 0 {
+		c.Reason += "; temperature of " + strings.Join(silent, ", ") + " not known"
+	}
 	return nil
 }
 
 // cooled compares the temperature of each GPU with that before the load. startC
-// and endC are those of the one that is most above its own; nil if a GPU does not
-// tell, or if there are none.
-func cooled(gpus []string, before map[string]device.Snapshot, now map[string]device.Reading) (startC, endC *float64, is bool) {
+// and endC are those of the one that is most above its own; nil if none tells.
+// silent are those that do not.
+func cooled(gpus []string, before map[string]device.Snapshot, now map[string]device.Reading) (startC, endC *float64, silent []string) {
 	for _, id := range gpus {
 		begin, end := before[id].Reading.TemperatureC, now[id].TemperatureC
 		if begin == nil || end == nil {
-			return nil, nil, false
+			silent = append(silent, id)
+			continue
 		}
 		b, e := float64(*begin), float64(*end)
 		if startC == nil || e-b > *endC-*startC {
 			startC, endC = &b, &e
 		}
 	}
-	return startC, endC, startC != nil && *endC-*startC <= cooledRiseC
+	return startC, endC, silent
 }
 
 // seen are the readings of the named GPUs in the Run so far; one that is not read

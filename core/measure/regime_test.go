@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,10 +63,27 @@ func TestCooldownWithoutTemperature(t *testing.T) {
 		})
 	}
 	t.Run("waits", func(t *testing.T) {
-		c := cold(t, 0.3).one().Cooldown
+		got := cold(t, 0.3).one()
+		if c := got.Gates; c.Unknown["not_cooled"] == "" || !slices.Contains(c.NotApplicable, "not_warm") {
+			t.Errorf("%+v", c)
+		}
+		c := got.Cooldown
 		if c == nil || c.Cooled || c.StartC != nil || c.ToNs-c.FromNs < 300e6 || !strings.Contains(c.Reason, "temperature not known") {
 			t.Errorf("cooled down: %+v", c)
 		}
+	})
+	t.Run("stays warm", func(t *testing.T) {
+		r, g := gpuRig(t, 1)
+		r.each(func(c *study.Cell) {
+			c.Protocol.Regime, c.Protocol.ConditioningS, c.Protocol.CooldownS = study.RegimeCooldown, 0, 0.1
+		})
+		var looks atomic.Int64
+		g.celsius = func() int64 { return 50 + min(20, looks.Add(1)-1) }
+		got := r.one()
+		if c := got.Cooldown; c == nil || c.Cooled {
+			t.Errorf("cooled down: %+v", c)
+		}
+		wantCode(t, got, "not_cooled/warning")
 	})
 	t.Run("interrupt", func(t *testing.T) {
 		r := cold(t, 600)
@@ -91,14 +109,14 @@ func TestCooled(t *testing.T) {
 	for _, c := range []struct {
 		gpus         []string
 		startC, endC float64 // 0 = unknown
-		is           bool
+		silent       string
 	}{
-		{[]string{"a"}, 40, 41, true}, {[]string{"a", "b"}, 30, 33, false}, {[]string{"c", "a"}, 40, 41, true},
-		{[]string{"a", "elsewhere"}, 0, 0, false}, {nil, 0, 0, false},
+		{[]string{"a"}, 40, 41, ""}, {[]string{"a", "b"}, 30, 33, ""}, {[]string{"c", "a"}, 40, 41, ""},
+		{[]string{"a", "elsewhere"}, 40, 41, "elsewhere"}, {[]string{"elsewhere"}, 0, 0, "elsewhere"}, {nil, 0, 0, ""},
 	} {
-		startC, endC, is := cooled(c.gpus, before, now)
-		if is != c.is || (startC == nil) != (c.startC == 0) || startC != nil && (*startC != c.startC || *endC != c.endC) {
-			t.Errorf("%v: %v %v %v", c.gpus, startC, endC, is)
+		startC, endC, silent := cooled(c.gpus, before, now)
+		if strings.Join(silent, ",") != c.silent || (startC == nil) != (c.startC == 0) || startC != nil && (*startC != c.startC || *endC != c.endC) {
+			t.Errorf("%v: %v %v %v", c.gpus, startC, endC, silent)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func newRig(t *testing.T, faults ...string) *rig {
 	r.options.Dir = dir
 	r.options.Plan = plan.Plan{WindowsPerLoad: 1, Blocks: []plan.Block{block}}
 	r.options.Stall = time.Minute
-	r.options.waits = waits{unload: 5 * time.Second, watermark: 5 * time.Second, heartbeat: 100 * time.Millisecond}
+	r.options.waits = waits{unload: 5 * time.Second, watermark: 5 * time.Second, heartbeat: 100 * time.Millisecond, idle: 60 * time.Millisecond}
 	return r
 }
 

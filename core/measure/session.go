@@ -55,6 +55,7 @@ type waits struct {
 	heartbeat time.Duration // period of a Run's heartbeats
 	reading   time.Duration // period of looks at the devices in a Run
 	look      time.Duration // for a monitor to tell the state of its devices
+	idle      time.Duration // of looks at the devices before a load
 	// of a watermark without progress, before its source counts as stuck
 	standstill time.Duration
 }
@@ -72,6 +73,9 @@ func (w waits) withDefaults() waits {
 	}
 	if w.look == 0 {
 		w.look = lookLimit
+	}
+	if w.idle == 0 {
+		w.idle = idleWait
 	}
 	if w.reading == 0 {
 		w.reading = readPeriod

@@ -62,8 +62,9 @@ type settleState struct {
 	// power is the slope of the headline's mean power; nil = not known.
 	power *powerTrend
 	// temperature is the greatest change of a device's temperature over the
-	// stretch; nil = not known.
+	// stretch; nil = not known. silent are the devices that did not tell theirs.
 	temperature *drift
+	silent      []string
 }
 
 // decide tells whether conditioning is over, and what the record says of it but
@@ -89,9 +90,10 @@ func (r settleRule) decide(s settleState) (over bool, c result.Conditioning) {
 }
 
 // judge holds every criterion against its threshold; Reason names them all.
-// Temperature alone may be unknown: not every device has a sensor for it.
+// Temperature alone may be unknown: not every device has a sensor for it. Those
+// that tell are judged.
 func (s settleState) judge() result.Conditioning {
-	c := result.Conditioning{Passes: s.passes, Settled: s.passes >= settlePasses}
+	c := result.Conditioning{Passes: s.passes, Settled: s.passes >= settlePasses, TemperatureUnknown: s.silent}
 	words := []string{fmt.Sprintf("%d passes (wanted %d)", s.passes, settlePasses)}
 	hold := func(ok bool, format string, args ...any) {
 		c.Settled = c.Settled && ok
@@ -118,6 +120,9 @@ func (s settleState) judge() result.Conditioning {
 		d := *s.temperature
 		c.TemperatureRiseC = &d.riseC
 		hold(math.Abs(d.riseC)-d.errorC <= temperatureRise, "temperature %+.1f ± %.1f °C (wanted at most %.0f °C)", d.riseC, d.errorC, temperatureRise)
+		if len(s.silent) > 0 {
+			words = append(words, "temperature of "+strings.Join(s.silent, ", ")+" not known")
+		}
 	}
 	c.Reason = strings.Join(words, ", ")
 	return c
@@ -203,12 +208,11 @@ func leastSquaresSlope(values []float64, step float64) (mean, slope float64) {
 type drift struct{ riseC, errorC float64 }
 
 // warming is the change of temperature from the first to the last third of a
-// stretch, of the device where it is greatest; nil if a device does not tell it
-// for most of the stretch. Single readings would not do: on a GPU at its power
+// stretch, of the device where it is greatest; nil if none tells it for most of
+// the stretch. silent are those that do not. Single readings would not do: on a GPU at its power
 // cap they follow the phases of the load by 10 °C and more.
-func warming(devices map[string][]device.Reading, fromNs, untilNs int64) *drift {
-	var greatest *drift
-	for _, readings := range devices {
+func warming(devices map[string][]device.Reading, fromNs, untilNs int64) (greatest *drift, silent []string) {
+	for id, readings := range devices {
 		var known []float64
 		var first, last int64
 		for _, r := range readings {
@@ -221,7 +225,8 @@ func warming(devices map[string][]device.Reading, fromNs, untilNs int64) *drift 
 			known, last = append(known, float64(*r.TemperatureC)), r.MonoNs
 		}
 		if len(known) < 2 || last-first < (untilNs-fromNs)/2 {
-			return nil
+			silent = append(silent, id)
+			continue
 		}
 		third := max(1, len(known)/3)
 		before, beforeSE := meanError(known[:third])
@@ -231,7 +236,8 @@ func warming(devices map[string][]device.Reading, fromNs, untilNs int64) *drift 
 			greatest = &d
 		}
 	}
-	return greatest
+	slices.Sort(silent)
+	return greatest, silent
 }
 
 // meanError is a mean with its standard error; 0 for a single value, of which

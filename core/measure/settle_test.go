@@ -27,6 +27,8 @@ func TestSettleRule(t *testing.T) {
 		{name: "as warm as before", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{-1, 0}}, over: true, settled: true, words: "temperature -1.0 ± 0.0 °C (wanted at most 1 °C)"},
 		{name: "power drifts", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: rising}},
 		{name: "power not known", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times}},
+		{name: "one does not tell", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{-1, 0}, silent: []string{"GPU-2"}}, over: true, settled: true, words: "temperature of GPU-2 not known"},
+		{name: "warming, one does not tell", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{2, 0.5}, silent: []string{"GPU-2"}}},
 		{name: "warming", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: times, power: flat, temperature: &drift{2, 0.5}}},
 		{name: "times jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, power: flat}},
 		{name: "counting explains the jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, countingRel: 0.05, power: flat}, over: true, settled: true},
@@ -119,21 +121,26 @@ func TestWarming(t *testing.T) {
 	for name, c := range map[string]struct {
 		devices map[string][]device.Reading
 		want    float64 // NaN = unknown
+		silent  string
 	}{
-		"none":             {nil, math.NaN()},
-		"one":              {map[string][]device.Reading{"a": readings(60, 60, 61, 61, 62)}, 2},
-		"ripple":           {map[string][]device.Reading{"a": readings(60, 71, 59, 60, 72, 60, 70, 60, 61)}, 1.0 / 3},
-		"the greatest":     {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(70, 70, 70, 68, 67)}, -3},
-		"before":           {map[string][]device.Reading{"a": append(readings(60, 60, 60, 60, 60), device.Reading{MonoNs: 9e9, TemperatureC: new(int64)})}, 0},
-		"one says none":    {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(0, 0, 0, 0, 0)}, math.NaN()},
-		"too short a look": {map[string][]device.Reading{"a": readings(0, 0, 0, 60, 61)}, math.NaN()},
+		"none":             {nil, math.NaN(), ""},
+		"one":              {map[string][]device.Reading{"a": readings(60, 60, 61, 61, 62)}, 2, ""},
+		"ripple":           {map[string][]device.Reading{"a": readings(60, 71, 59, 60, 72, 60, 70, 60, 61)}, 1.0 / 3, ""},
+		"the greatest":     {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(70, 70, 70, 68, 67)}, -3, ""},
+		"before":           {map[string][]device.Reading{"a": append(readings(60, 60, 60, 60, 60), device.Reading{MonoNs: 9e9, TemperatureC: new(int64)})}, 0, ""},
+		"one says none":    {map[string][]device.Reading{"a": readings(60, 60, 60, 60, 61), "b": readings(0, 0, 0, 0, 0)}, 1, "b"},
+		"too short a look": {map[string][]device.Reading{"a": readings(0, 0, 0, 60, 61)}, math.NaN(), "a"},
 	} {
 		got := math.NaN()
 		until := int64(4e9)
 		if name == "ripple" {
 			until = 8e9
 		}
-		if d := warming(c.devices, 0, until); d != nil {
+		d, silent := warming(c.devices, 0, until)
+		if strings.Join(silent, ",") != c.silent {
+			t.Errorf("%s: %v are silent", name, silent)
+		}
+		if d != nil {
 			got = d.riseC
 		}
 		if math.Abs(got-c.want) > 1e-9 && !(math.IsNaN(got) && math.IsNaN(c.want)) || math.IsNaN(got) != math.IsNaN(c.want) {

@@ -91,6 +91,7 @@ func (t *trial) load(ctx context.Context) error {
 		loadCtx = limited
 	}
 	t.watch.period, t.watch.limit = t.waits.reading, t.waits.look
+	t.watch.idle, t.watch.unloadedNs = t.waits.idle, t.unloadedNs
 	t.watch.begin(ctx, t.recorder.sources)
 	load := &result.Load{BeginNs: sdk.MonoNow()}
 	report, err := backend.Load(loadCtx, sdk.LoadRequest{

@@ -15,4 +15,6 @@ type Cooldown struct {
 	// not known, the whole of protocol.cooldown_s has passed.
 	Cooled bool   `json:"cooled"`
 	Reason string `json:"reason"`
+	// TemperatureUnknown are the GPUs that did not tell theirs.
+	TemperatureUnknown []string `json:"temperature_unknown,omitempty"`
 }

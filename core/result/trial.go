@@ -194,6 +194,8 @@ type Conditioning struct {
 	// TemperatureRiseC is the change over the stretch, of the device where it is
 	// greatest.
 	TemperatureRiseC *float64 `json:"temperature_rise_c,omitempty"`
+	// TemperatureUnknown are the GPUs that did not tell theirs for most of it.
+	TemperatureUnknown []string `json:"temperature_unknown,omitempty"`
 }
 
 // Window is one measured span of a Run: one cut for time and energy alike.
