@@ -195,7 +195,10 @@ func (b *backend) connect(url string) {
 // ready makes the generator and tries the server out.
 func (b *backend) ready(ctx context.Context) (err error) {
 	name, err := b.server.modelName(ctx)
-	if err != nil {
+	switch {
+	case forbidden(err):
+		return b.wrongKey(err)
+	case err != nil:
 		return b.blame(ctx, "ask for the model's name", err)
 	}
 	if b.generator, err = loadgen.New(ctx, loadgen.Options{URL: b.server.URL, Model: name, APIKey: b.apiKey, Dialect: b.engine.Dialect}); err != nil {

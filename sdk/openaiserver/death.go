@@ -68,7 +68,7 @@ func (b *backend) died(phase string) *sdk.Error {
 		}
 	}
 	err.Message = fmt.Sprintf("the server ended (%s)", how)
-	if line != "" {
+	if line != "" && !(strings.Contains(how, "signal: killed") && !telling.MatchString(line)) { // a killed server says nothing about it
 		err.Message += ": " + b.hide(strings.TrimSpace(line))
 	}
 	if err.Advice == "" {

@@ -14,7 +14,7 @@ import (
 // it dies. All of it goes to the trial's log.
 const (
 	keptLines   = 400
-	keptLineLen = 2000
+	keptLineLen = 4096
 )
 
 // log reads a server's output to its end.

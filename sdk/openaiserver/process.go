@@ -21,6 +21,7 @@ type process struct {
 	family  *proc.Family
 	log     *log
 	port    int
+	scratch string // its directory for temporary files
 	exited  chan struct{}
 	status  error // once exited is closed
 }
@@ -42,6 +43,10 @@ var freePort = func() (int, error) {
 // caller's own environment mark, so that its family is told from others.
 func startProcess(argv, env []string, dir string, port int, tell func(string)) (*process, error) {
 	mark := "LLEM_SERVER=" + rand.Text()
+	scratch, err := scratchDir(dir)
+	if err != nil {
+		return nil, err
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for the server's log: %w", err)
@@ -51,18 +56,35 @@ func startProcess(argv, env []string, dir string, port int, tell func(string)) (
 	c.Dir = dir
 	// Without SPT_NOENV the name that a Python process gives itself overwrites
 	// the environment that the kernel shows, and the mark with it.
-	c.Env = append(append(os.Environ(), env...), mark, "SPT_NOENV=1", "PYTHONUNBUFFERED=1")
+	c.Env = append(append(os.Environ(), env...), mark, "SPT_NOENV=1", "PYTHONUNBUFFERED=1", "TMPDIR="+scratch)
 	if err := proc.StartChild(c, write, write); err != nil {
 		read.Close()
+		_ = os.RemoveAll(scratch)
 		return nil, err
 	}
-	p := &process{command: c, family: proc.NewFamily(c.Process.Pid, mark), port: port, exited: make(chan struct{})}
+	p := &process{command: c, family: proc.NewFamily(c.Process.Pid, mark), port: port, scratch: scratch, exited: make(chan struct{})}
 	p.log = readLog(read, tell)
 	go func() {
 		p.status = c.Wait()
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// longestScratch leaves room for names of sockets, whose paths end at 107 bytes.
+const longestScratch = 60
+
+// scratchDir is where the server's sockets and locks go, which engines leave
+// behind. In the load's own directory they are removed however this process ends.
+func scratchDir(dir string) (string, error) {
+	if dir == "" || len(dir) > longestScratch {
+		dir = "/tmp"
+	}
+	scratch, err := os.MkdirTemp(dir, "llem-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory for the server's temporary files: %w", err)
+	}
+	return scratch, nil
 }
 
 func (p *process) pid() int { return p.command.Process.Pid }
@@ -112,6 +134,7 @@ func (p *process) stop(ctx context.Context) error {
 	p.family.AwaitEnd(ctx, time.Second)
 	left := p.family.Kill(killWait, p.exited)
 	p.log.close()
+	_ = os.RemoveAll(p.scratch) // only temporary files could stay
 	if len(left) == 0 {
 		return nil
 	}

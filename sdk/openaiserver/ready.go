@@ -25,17 +25,19 @@ func (b *backend) awaitReady(ctx context.Context) error {
 	defer cancel()
 	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
+	// A server that has ended is asked no more, whoever may answer on its port.
+	alive, gone := b.whileAlive(ctx)
+	defer gone()
 	var last error
 	for {
-		probe, stop := context.WithTimeout(ctx, probeTimeout)
+		probe, stop := context.WithTimeout(alive, probeTimeout)
 		_, err := b.server.Get(probe, b.engine.Ready)
 		stop()
-		var status *statusError
 		switch {
-		case err == nil:
+		case err == nil && alive.Err() == nil:
 			return nil
-		case errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden):
-			return &sdk.Error{Code: sdk.Permission, KeyPath: apiKeyKey, Message: b.hide(err.Error()), Advice: "the server wants another API key"}
+		case forbidden(err):
+			return b.wrongKey(err)
 		case ctx.Err() == nil:
 			last = err
 		}
@@ -47,6 +49,15 @@ func (b *backend) awaitReady(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+func forbidden(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) && (status.code == http.StatusUnauthorized || status.code == http.StatusForbidden)
+}
+
+func (b *backend) wrongKey(err error) error {
+	return &sdk.Error{Code: sdk.Permission, KeyPath: apiKeyKey, Phase: "connect to the server", Message: b.hide(err.Error()), Advice: "the server wants another API key"}
 }
 
 var errNotReady = errors.New("the server's time to start is over")
@@ -83,21 +94,14 @@ func (b *backend) tryOut(ctx context.Context) error {
 			}
 		}
 	})
-	watched, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-b.exited():
-			cancel(errServerGone)
-		case <-watched.Done():
-		}
-	}()
-	_, err := b.generator.Run(watched, run)
+	alive, gone := b.whileAlive(ctx)
+	defer gone()
+	_, err := b.generator.Run(alive, run)
 	if _, finish := run.Finish(); err == nil {
 		err = finish
 	}
 	if err == nil && failure != "" {
-		err = errors.New(failure)
+		err = fmt.Errorf("a request of two tokens failed: %s", failure)
 	}
 	if err == nil {
 		return nil
@@ -106,6 +110,20 @@ func (b *backend) tryOut(ctx context.Context) error {
 }
 
 var errServerGone = errors.New("the server is gone")
+
+// whileAlive is ctx until a server that was started here ends.
+func (b *backend) whileAlive(ctx context.Context) (alive context.Context, release func()) {
+	alive, cancel := context.WithCancelCause(ctx)
+	exited := b.exited()
+	go func() {
+		select {
+		case <-exited: // nil, and never ready, for an attached one
+			cancel(errServerGone)
+		case <-alive.Done():
+		}
+	}()
+	return alive, func() { cancel(nil) }
+}
 
 // goneWait is how long a server whose requests fail may take to show that it is
 // dying.
@@ -120,5 +138,5 @@ func (b *backend) blame(ctx context.Context, phase string, err error) error {
 			return b.died(phase)
 		}
 	}
-	return &sdk.Error{Code: sdk.EngineCrashed, Phase: phase, Message: b.hide(fmt.Sprintf("a request of two tokens failed: %v", err)), Advice: "see the server's log"}
+	return &sdk.Error{Code: sdk.EngineCrashed, Phase: phase, Message: b.hide(err.Error()), Advice: "see the server's log"}
 }

@@ -26,20 +26,10 @@ func (b *backend) Prepare(ctx context.Context, work *sdk.Work) error {
 // Run implements sdk.Backend. A Run whose server dies ends with what killed it;
 // each request that was handed out is completed all the same.
 func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
-	watched, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	exited := b.exited()
-	if exited != nil {
-		go func() {
-			select {
-			case <-exited:
-				cancel(errServerGone)
-			case <-watched.Done():
-			}
-		}()
-	}
+	alive, gone := b.whileAlive(ctx)
+	defer gone()
 	var err error
-	b.report, err = b.generator.Run(watched, run)
+	b.report, err = b.generator.Run(alive, run)
 	for _, w := range b.report.Warnings() {
 		serve.Logger().Warn(w.Message, "code", w.Code)
 	}

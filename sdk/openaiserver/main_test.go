@@ -1,0 +1,203 @@
+package openaiserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/internal/proc"
+	"github.com/llenergymeasure/llem/sdk/internal/transport"
+	"github.com/llenergymeasure/llem/sdk/loadgen"
+	"github.com/llenergymeasure/llem/sdk/serve"
+)
+
+// The test binary is also the server that the tests start, a real process on a
+// real port with the manners that its "behave" parameter names, a child of that
+// server, and the plugin.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv("OPENAI_TEST_CHILD") != "":
+		select {}
+	case len(os.Args) > 1 && os.Args[1] == "serve-tokens":
+		os.Exit(serveTokens(os.Args[2:]))
+	case transport.Started():
+		serve.Backend(Backend(testEngine()))
+		return
+	}
+	if err := proc.BecomeSubreaper(); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+func testEngine() Engine {
+	return Engine{
+		Name: "tokens", Version: "0.1.0", Doc: "Counts up.",
+		Parameters: []Parameter{
+			Flag("--behave", sdk.Text("behave").Doc("What is wrong with the server.")),
+			Flag("--max-seqs", sdk.Int("max_seqs").Between(1, 100).Doc("Sequences.")),
+			Switch("--cache", "--no-cache", sdk.Bool("cache").Or(false).Doc("Prefix cache.")),
+			JSON("--config", sdk.Free("config").Doc("More.")),
+			Env("TOKENS_TEST_THREADS", sdk.Int("threads").Doc("Threads.")),
+		},
+		Command: func(l Launch) ([]string, error) {
+			path, err := os.Executable()
+			return []string{path, "serve-tokens", l.PortText()}, err
+		},
+		Dialect: loadgen.VLLM(), Ready: "/health",
+		Stages: []Stage{{Kind: sdk.StageWeights, Begin: regexp.MustCompile("loading weights"), End: regexp.MustCompile("weights loaded"), Progress: regexp.MustCompile(`(\d+)%`)}},
+		Metrics: Metrics{
+			Path: "/metrics", EngineSteps: "steps_total", PromptTokens: "prompt_total", OutputTokens: "output_total", Preemptions: "never_told",
+			Busy: []string{"running"}, Named: []Named{{Name: "seconds_sum", Unit: "s"}},
+		},
+		MaxCancelMs: 2000,
+	}
+}
+
+// serveTokens is the server.
+func serveTokens(args []string) int {
+	behave := "well"
+	for i, arg := range args {
+		if arg == "--behave" {
+			behave = args[i+1]
+		}
+	}
+	fmt.Println("loading weights")
+	fmt.Println("loading 50%")
+	switch behave {
+	case "dies loading":
+		fmt.Println("RuntimeError: the weights are broken")
+		fmt.Println("shutting down")
+		return 0 // an exit status of 0 is no success
+	case "rejects":
+		fmt.Println("usage: server [options]\nserver: error: argument --max-seqs: invalid choice: 7")
+		return 2
+	case "runs out of memory":
+		fmt.Println("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
+		return 1
+	case "hangs":
+		select {}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+args[0])
+	if err != nil {
+		fmt.Println("error: address already in use")
+		return 1
+	}
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "OPENAI_TEST_CHILD=1")
+	if err := child.Start(); err != nil {
+		return 1
+	}
+	var prompts, outputs, running atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, r *http.Request) {
+		if key := os.Getenv("TOKENS_TEST_KEY"); key != "" && r.Header.Get("Authorization") != "Bearer "+key {
+			http.Error(w, "wrong key", http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, `{"data":[{"id":"numbers"}]}`)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "# TYPE steps_total counter\nsteps_total{engine=\"0\"} %d\nprompt_total %d\noutput_total{a=\"}\"} %d 17\nrunning %d\nseconds_sum 0.5\nseconds_bucket{le=\"1\"} 3\n", outputs.Load(), prompts.Load(), outputs.Load(), running.Load())
+	})
+	mux.HandleFunc("POST /v1/completions", func(w http.ResponseWriter, r *http.Request) {
+		var q struct {
+			Model  string   `json:"model"`
+			Prompt []uint32 `json:"prompt"`
+			Most   int      `json:"max_tokens"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || q.Model != "numbers" {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		if behave == "dies at work" || behave == "dies later" && q.Most > 2 {
+			fmt.Println("Exception: EngineCore encountered an issue")
+			_ = listener.Close()
+			os.Exit(0)
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		running.Add(1)
+		defer running.Add(-1)
+		prompts.Add(int64(len(q.Prompt)))
+		for i := range q.Most {
+			outputs.Add(1)
+			finish := "null"
+			if i == q.Most-1 {
+				finish = `"length"`
+			}
+			fmt.Fprintf(w, "data: {\"choices\":[{\"text\":\"\",\"token_ids\":[%d],\"finish_reason\":%s}]}\n\n", q.Prompt[0]+uint32(i), finish)
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		fmt.Fprintf(w, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":%d}}\n\ndata: [DONE]\n\n", len(q.Prompt), q.Most)
+	})
+	fmt.Println("weights loaded")
+	err = http.Serve(listener, mux)
+	fmt.Println(err)
+	return 1
+}
+
+func testCell(parameters sdk.Table) sdk.Cell {
+	return sdk.Cell{
+		ID: "test", Parameters: parameters, Model: sdk.Model{ID: "numbers", Weights: sdk.WeightsDummy},
+		Workload: sdk.Workload{RequestsPerPass: 4, MaxInputTokens: 8, MaxOutputTokens: 4, ExactLengths: true, Sampling: sdk.Sampling{Seed: 1}},
+		Load:     sdk.LoadShape{Loop: sdk.LoopClosed, Concurrency: 4}, Protocol: sdk.ProtocolShape{WindowNs: 1e9},
+	}
+}
+
+// loading is a load that a test watches.
+type loading struct {
+	*backend
+	report sdk.LoadReport
+	stages []string
+	err    error
+}
+
+func load(t *testing.T, parameters sdk.Table, secrets map[string]string) *loading {
+	t.Helper()
+	l := &loading{backend: Backend(testEngine()).(*backend)}
+	t.Cleanup(func() { unload(t, l) })
+	progress := sdk.NewProgress(func(e sdk.StageEvent) { l.stages = append(l.stages, string(e.Kind)+" "+string(e.Moment)) })
+	l.report, l.err = l.Load(t.Context(), sdk.LoadRequest{Cell: testCell(parameters), WorkDir: t.TempDir(), Secrets: secrets}, progress)
+	return l
+}
+
+func unload(t *testing.T, l *loading) {
+	t.Helper()
+	p := l.process
+	if err := l.Unload(t.Context()); err != nil && t.Context().Err() == nil {
+		t.Error(err)
+	}
+	if p == nil {
+		return
+	}
+	if left := p.family.Look(); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+	if _, err := os.Stat(p.scratch); err == nil {
+		t.Errorf("%s is left", p.scratch)
+	}
+}
+
+// mustLoad is a server that is up.
+func mustLoad(t *testing.T, parameters sdk.Table) *loading {
+	t.Helper()
+	l := load(t, parameters, nil)
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	return l
+}
