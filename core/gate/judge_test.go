@@ -209,6 +209,11 @@ func TestStatic(t *testing.T) {
 	in.Devices[0].Facts.MIG = nil
 	in.Devices[0].Facts.Absent = map[string]string{"mig": "not supported by this GPU"}
 	in.Headline[0].Reading, in.Headline[0].AveragingNs, in.Headline[0].UpdateNs = energy.ReadingInstant, 25e6, 100e6
+	bare := in
+	bare.Headline = []Domain{{Domain: energy.Domain{ID: card, Kind: energy.KindGPU, Reading: energy.ReadingInstant, UpdateNs: 100e6}}}
+	if v := JudgeStatic(bare); v.Unknown["duty_sampled"] == "" {
+		t.Errorf("a sensor of unknown aperture: %+v", v)
+	}
 	v := JudgeStatic(in)
 	var advice []string
 	for _, f := range v.Findings {
