@@ -84,12 +84,14 @@ func OpenDir(path string) (*Dir, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("open result directory %s: it is a file; name the directory that holds runs/", path)
 	}
+	// What copies directories often leaves empty ones out: either of the two shows
+	// what this is, and the other is empty.
 	for _, part := range []string{runsDir, attemptsDir} {
-		if info, err := os.Stat(filepath.Join(path, part)); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("open result directory %s: it has no %s/, so it is no result directory", path, part)
+		if info, err := os.Stat(filepath.Join(path, part)); err == nil && info.IsDir() {
+			return &Dir{path: path}, nil
 		}
 	}
-	return &Dir{path: path}, nil
+	return nil, fmt.Errorf("open result directory %s: it has no %s/, so it is no result directory", path, runsDir)
 }
 
 // Path of the directory.

@@ -184,3 +184,22 @@ func TestLogIsBounded(t *testing.T) {
 		t.Errorf("the log has %d bytes (%v)", len(text), err)
 	}
 }
+
+// What copies a result directory may leave its empty parts out.
+func TestOpenDirWithoutEmptyParts(t *testing.T) {
+	for _, part := range []string{runsDir, attemptsDir} {
+		path := t.TempDir()
+		if err := os.Mkdir(filepath.Join(path, part), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenDir(path); err != nil {
+			t.Error(err)
+		}
+		if _, _, problems := ReadTrials(path); len(problems) > 0 {
+			t.Error(problems)
+		}
+	}
+	if _, err := OpenDir(t.TempDir()); err == nil {
+		t.Error("an empty directory was opened")
+	}
+}

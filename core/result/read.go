@@ -94,7 +94,7 @@ func readTrial(root, name string) (Trial, error) {
 // entries are the visible names in a directory, sorted.
 func entries(path string, problems *[]error) []string {
 	list, err := os.ReadDir(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one may be lost in a copy
 		*problems = append(*problems, fmt.Errorf("list %s: %w", path, err))
 	}
 	var names []string
