@@ -1,0 +1,132 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/openaiserver"
+)
+
+func cell(parameters sdk.Table) sdk.Cell {
+	return sdk.Cell{
+		ID: "test", Parameters: parameters, Model: sdk.Model{ID: "org/model"},
+		Workload: sdk.Workload{RequestsPerPass: 4, MaxInputTokens: 512, MaxOutputTokens: 128, ExactLengths: true},
+		Load:     sdk.LoadShape{Loop: sdk.LoopClosed, Concurrency: 4},
+	}
+}
+
+func TestCommand(t *testing.T) {
+	t.Setenv("VIRTUAL_ENV", "")
+	const always = " --host 127.0.0.1 --port 8123 --disable-uvicorn-access-log --enable-prompt-tokens-details --generation-config vllm"
+	for want, c := range map[string]struct {
+		settings sdk.Table
+		model    sdk.Model
+	}{
+		"vllm serve org/model" + always:                                  {sdk.Table{}, sdk.Model{ID: "org/model"}},
+		"/e/bin/python -m vllm.entrypoints.cli.main serve /m" + always:   {sdk.Table{"python": "/e/bin/python"}, sdk.Model{Path: "/m", ID: "x"}},
+		"/v serve a/b" + always + " --revision main --load-format dummy": {sdk.Table{"executable": "/v"}, sdk.Model{ID: "a/b", Revision: "main", Weights: sdk.WeightsDummy}},
+	} {
+		l := openaiserver.Launch{Settings: c.settings, Host: "127.0.0.1", Port: 8123}
+		l.Request.Cell.Model = c.model
+		argv, err := command(l)
+		if got := strings.Join(argv, " "); err != nil || got != want {
+			t.Errorf("%s\nwant %s, error %v", got, want, err)
+		}
+	}
+	if _, err := command(openaiserver.Launch{Settings: sdk.Table{"python": "p", "executable": "v"}}); err == nil {
+		t.Error("two environments were taken")
+	}
+	t.Setenv("VIRTUAL_ENV", "/env")
+	if argv, _ := command(openaiserver.Launch{Settings: sdk.Table{}}); argv[0] != "/env/bin/vllm" {
+		t.Errorf("%v", argv)
+	}
+}
+
+func TestThePrefixCacheIsDroppedWhereItIsOn(t *testing.T) {
+	for _, c := range []struct {
+		settings sdk.Table
+		want     string
+	}{
+		{sdk.Table{"prefix_caching": false}, ""}, {sdk.Table{"prefix_caching": true}, "/reset_prefix_cache"},
+		{sdk.Table{"prefix_caching": true, "mode": "attach"}, ""},
+	} {
+		dev := strings.Contains(strings.Join(environment(openaiserver.Launch{Settings: c.settings}), " "), "VLLM_SERVER_DEV_MODE=1")
+		if got := flush(c.settings); got != c.want || dev != (c.want != "") {
+			t.Errorf("%v: %q, its route is on: %v", c.settings, got, dev)
+		}
+	}
+}
+
+func TestChecks(t *testing.T) {
+	for want, c := range map[string]sdk.Cell{
+		"":                               cell(sdk.Table{"max_model_len": int64(640)}),
+		"error max_model_len":            cell(sdk.Table{"max_model_len": int64(639)}),
+		"error max_num_batched_tokens":   cell(sdk.Table{"max_num_batched_tokens": int64(256), "chunked_prefill": false}),
+		"dormant gpu_memory_utilization": cell(sdk.Table{"gpu_memory_utilization": 0.5, "kv_cache_memory_bytes": int64(1 << 30)}),
+		"dormant compilation_config":     cell(sdk.Table{"enforce_eager": true, "compilation_config": sdk.Table{"mode": int64(3)}}),
+		"warning tensor_parallel_size":   cell(sdk.Table{"device": "cpu", "tensor_parallel_size": int64(2)}),
+	} {
+		var got []string
+		for _, d := range check(c) {
+			got = append(got, string(d.Severity)+" "+d.KeyPath)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%v: %v, want %s", c.Parameters, got, want)
+		}
+	}
+	shared := cell(sdk.Table{})
+	shared.Workload.SharedPrefixTokens = 64
+	if found := check(shared); len(found) != 1 || found[0].KeyPath != "prefix_caching" {
+		t.Errorf("%+v", found)
+	}
+	if found := openaiserver.Backend(engine()).Describe(); sdk.CheckSecrets(found.Parameters) != nil || len(found.Parameters) < 30 {
+		t.Errorf("%d parameters", len(found.Parameters))
+	}
+}
+
+func TestDevices(t *testing.T) {
+	for want, p := range map[sdk.DeviceNeed]sdk.Table{
+		{Kind: "gpu", Min: 0, Max: 1}: {}, {Kind: "cpu", Min: 1, Max: 1}: {"device": "cpu"},
+		{Kind: "gpu", Min: 8, Max: 8}: {"device": "cuda", "tensor_parallel_size": int64(4), "pipeline_parallel_size": int64(2)},
+	} {
+		if got := devices(cell(p)); len(got) != 1 || got[0] != want {
+			t.Errorf("%v: %+v, want %+v", p, got, want)
+		}
+	}
+}
+
+// What a real server said.
+func TestReadBack(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	report := sdk.LoadReport{Resolved: sdk.Table{}, Devices: []sdk.DeviceUse{{ID: "GPU-1", Kind: "gpu", PID: 7}}}
+	fromCache(cacheConfig(read("metrics-0.32.txt")), &report)
+	fromConfig(read("config-0.32.txt"), &report)
+	for key, want := range map[string]any{
+		"dtype": "bfloat16", "kv_cache_dtype": "auto", "load_format": "auto", "enforce_eager": true, "chunked_prefill": true, "prefix_caching": false,
+		"seed": int64(0), "tensor_parallel_size": int64(1), "block_size": int64(128), "kv_cache_memory_bytes": int64(64 << 20),
+		"gpu_memory_utilization": 0.92, "device": "cpu",
+	} {
+		if report.Resolved[key] != want {
+			t.Errorf("%s = %v, want %v", key, report.Resolved[key], want)
+		}
+	}
+	if _, given := report.Resolved["quantization"]; given || *report.KVCapacityTokens != 21760 || report.Devices[0] != (sdk.DeviceUse{ID: "cpu", Kind: "cpu", PID: 7}) {
+		t.Errorf("%+v", report)
+	}
+	old := sdk.LoadReport{Resolved: sdk.Table{}}
+	fromCache(map[string]string{"block_size": "16", "num_gpu_blocks": "100", "kv_cache_memory_bytes": "None"}, &old)
+	if *old.KVCapacityTokens != 1600 || len(old.Resolved) != 1 {
+		t.Errorf("%+v", old)
+	}
+	for _, d := range sdk.CheckTable(openaiserver.Backend(engine()).Describe().Parameters, report.Resolved) {
+		t.Errorf("%+v", d)
+	}
+}

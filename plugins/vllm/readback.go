@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/openaiserver"
+)
+
+// readBack asks the server for its version, its context and its cache, and looks
+// up the rest in the line that it logs about its configuration.
+func readBack(ctx context.Context, s *openaiserver.Server, report *sdk.LoadReport) error {
+	var v struct {
+		Version string `json:"version"`
+	}
+	var models struct {
+		Data []struct {
+			MaxModelLen int64 `json:"max_model_len"`
+		} `json:"data"`
+	}
+	if err := s.GetJSON(ctx, "/version", &v); err != nil {
+		return err
+	}
+	if err := s.GetJSON(ctx, "/v1/models", &models); err != nil {
+		return err
+	}
+	text, err := s.Get(ctx, "/metrics")
+	if err != nil {
+		return err
+	}
+	report.EngineVersion = v.Version
+	if len(models.Data) > 0 && models.Data[0].MaxModelLen > 0 {
+		report.Resolved["max_model_len"] = models.Data[0].MaxModelLen
+	}
+	fromCache(cacheConfig(string(text)), report)
+	for _, line := range s.Log {
+		if strings.Contains(line, "LLM engine (v") {
+			fromConfig(line, report)
+		}
+	}
+	fromModel(report)
+	return nil
+}
+
+var label = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
+
+// cacheConfig are the labels of vLLM's metric about its cache.
+func cacheConfig(metrics string) map[string]string {
+	labels := map[string]string{}
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "vllm:cache_config_info{") {
+			for _, match := range label.FindAllStringSubmatch(line, -1) {
+				labels[match[1]] = match[2]
+			}
+		}
+	}
+	return labels
+}
+
+func fromCache(labels map[string]string, report *sdk.LoadReport) {
+	number := func(key string) (int64, bool) {
+		n, err := strconv.ParseInt(labels[key], 10, 64)
+		return n, err == nil
+	}
+	block, known := number("block_size")
+	if known {
+		report.Resolved["block_size"] = block
+	}
+	if n, ok := number("kv_cache_memory_bytes"); ok {
+		report.Resolved["kv_cache_memory_bytes"] = n
+	}
+	if share, err := strconv.ParseFloat(labels["gpu_memory_utilization"], 64); err == nil {
+		report.Resolved["gpu_memory_utilization"] = share
+	}
+	if on, err := strconv.ParseBool(labels["enable_prefix_caching"]); err == nil {
+		report.Resolved["prefix_caching"] = on
+	}
+	// Before 0.30 or so only the number of blocks is told.
+	if n, ok := number("kv_cache_size_tokens"); ok {
+		report.KVCapacityTokens = &n
+	} else if blocks, ok := number("num_gpu_blocks"); ok && known {
+		n := blocks * block
+		report.KVCapacityTokens = &n
+	}
+}
+
+var setting = regexp.MustCompile(`\b(dtype|quantization|kv_cache_dtype|tensor_parallel_size|pipeline_parallel_size|data_parallel_size|enforce_eager|enable_chunked_prefill|seed|load_format|device_config|trust_remote_code)=([\w.]+)`)
+
+// fromConfig reads the line about the engine's configuration. Its first mention of
+// a name is the engine's own.
+func fromConfig(line string, report *sdk.LoadReport) {
+	seen := map[string]bool{}
+	for _, match := range setting.FindAllStringSubmatch(line, -1) {
+		name, value := match[1], match[2]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		n, numberErr := strconv.ParseInt(value, 10, 64)
+		on, boolErr := strconv.ParseBool(value)
+		switch name {
+		case "dtype":
+			report.Resolved["dtype"] = strings.TrimPrefix(value, "torch.")
+			report.Model.WeightType = strings.TrimPrefix(value, "torch.")
+		case "quantization":
+			if value != "None" {
+				report.Resolved["quantization"], report.Model.Quantisation = value, value
+			}
+		case "kv_cache_dtype", "load_format":
+			report.Resolved[name] = value
+		case "device_config":
+			if value == "cpu" || value == "cuda" {
+				report.Resolved["device"] = value
+			}
+			if value == "cpu" && len(report.Devices) > 0 { // whatever GPUs it was given
+				report.Devices = []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: report.Devices[0].PID}}
+			}
+		case "enable_chunked_prefill":
+			if boolErr == nil {
+				report.Resolved["chunked_prefill"] = on
+			}
+		case "enforce_eager", "trust_remote_code":
+			if boolErr == nil {
+				report.Resolved[name] = on
+			}
+		default:
+			if numberErr == nil {
+				report.Resolved[name] = n
+			}
+		}
+	}
+}
+
+// fromModel reads the shape of a model that lies in a directory.
+func fromModel(report *sdk.LoadReport) {
+	text, err := os.ReadFile(filepath.Join(report.Model.Base, "config.json"))
+	if err != nil {
+		return // a model of the hub: what it is, its revision says
+	}
+	var config struct {
+		Layers  *uint32 `json:"num_hidden_layers"`
+		Heads   *uint32 `json:"num_attention_heads"`
+		KVHeads *uint32 `json:"num_key_value_heads"`
+		Vocab   *uint32 `json:"vocab_size"`
+	}
+	if json.Unmarshal(text, &config) == nil {
+		m := &report.Model
+		m.Layers, m.Heads, m.KVHeads, m.Vocab = config.Layers, config.Heads, config.KVHeads, config.Vocab
+	}
+}
