@@ -23,6 +23,7 @@ func TestEachGate(t *testing.T) {
 		{"window_short", fatal, func(in *Input) { in.Headline[0].PeriodNs = 1.51e9 }},
 		{"window_short", quiet, func(in *Input) { in.Headline[0].PeriodNs = 1.5e9 }},
 		{"window_short", unknown, func(in *Input) { in.Headline[0].PeriodNs = 0 }},
+		{"window_short", unknown, func(in *Input) { in.Headline = nil }},
 		{"window_below_profile", warning, func(in *Input) { in.length(29.99) }},
 		{"window_below_profile", quiet, func(in *Input) { in.length(30) }},
 		{"window_below_profile", warning, func(in *Input) { in.Profile = "publication"; in.length(59.9) }},

@@ -34,11 +34,11 @@ func windowShort(j *judging) {
 			}
 		}
 	}
-	for _, d := range j.Headline {
+	j.headline(func(d Domain) {
 		if d.PeriodNs <= 0 {
 			j.unknown("the update period of %s is not known", d.ID)
 		}
-	}
+	})
 }
 
 func windowBelowProfile(j *judging) {
