@@ -17,6 +17,9 @@ type Span struct {
 // its joules to be read off a trace.
 const LeastPeriods = 10
 
+// leastCoverage is the share of each side of a pass that samples must cover.
+const leastCoverage = 0.95
+
 // Aligned holds the joules on either side of the first tokens of some passes.
 type Aligned struct {
 	PrefillJ  float64 `json:"prefill_j"`
@@ -60,6 +63,11 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 			after, err := t.Window(p.PrefillEndNs, p.EndNs)
 			if err != nil {
 				return Aligned{}, err
+			}
+			for _, part := range []energy.Window{before, after} {
+				if part.Fatal() || part.CoverageRatio < leastCoverage {
+					return Aligned{}, fmt.Errorf("samples cover %.0f %% of one side of a pass (%s), of %.0f %% that are needed", 100*part.CoverageRatio, t.Domain.ID, 100*leastCoverage)
+				}
 			}
 			out.PrefillJ += before.EnergyJ
 			out.DecodeJ += after.EnergyJ

@@ -218,3 +218,62 @@ func TestChoose(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Whatever design and lack of fit: a split is refused, or its bounds hold the
+// truth.
+func TestRegressBoundsHold(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const prefillJ, decodeJ = 0.02, 0.05
+	given, held := 0, 0
+	for range 600 {
+		lackOfFit, collinear := 0.02*r.Float64(), r.Float64() < 0.3
+		points := []Point{{EnergyJ: 1300, TimeS: 10}, {EnergyJ: 3900, TimeS: 30}}
+		for _, c := range []int{1, 4, 16, 64} {
+			for _, in := range []float64{64, 1024} {
+				for _, out := range []float64{16, 64, 256} {
+					requests := 10 * float64(c)
+					p := Point{Shape: fmt.Sprint(c, in, out), Concurrency: c, Steps: 10 * out, PrefillTokens: requests * in, DecodeTokens: requests * (out - 1)}
+					if collinear {
+						p.Steps = (p.DecodeTokens/8 + p.PrefillTokens/512) * (1 + 0.03*r.NormFloat64())
+					}
+					p.TimeS = p.Steps*0.01 + p.PrefillTokens*2e-5
+					p.EnergyJ = (130*p.TimeS + 0.4*p.Steps + prefillJ*p.PrefillTokens + decodeJ*p.DecodeTokens) * (1 + lackOfFit*r.NormFloat64())
+					points = append(points, p)
+				}
+			}
+		}
+		f, err := Regress(points)
+		if err != nil {
+			continue
+		}
+		given += 2
+		if math.Abs(f.PrefillTokenJ/prefillJ-1) <= f.PrefillRel {
+			held++
+		}
+		if math.Abs(f.DecodeTokenJ/decodeJ-1) <= f.DecodeRel {
+			held++
+		}
+	}
+	if given < 200 || float64(held) < 0.95*float64(given) {
+		t.Errorf("%d coefficients given, %d held by their bounds", given, held)
+	}
+	t.Logf("%d coefficients given of 1200, %d held by their bounds", given, held)
+}
+
+// A pass whose samples are missing has no split, however whole the rest is.
+func TestAlignRefusesLostSamples(t *testing.T) {
+	d := energy.Domain{ID: "gpu", Kind: energy.KindGPU, Reading: energy.ReadingIntervalMean, UpdateNs: 20e6, UnitNum: 1, UnitDen: 1000}
+	var s []energy.Sample
+	for at := int64(0); at <= 20e9; at += 20e6 {
+		if at%2e9 < 20e6 || at%2e9 > 520e6 { // half a second is lost in each pass
+			s = append(s, energy.Sample{MonoNs: at, Value: 300e3})
+		}
+	}
+	trace, err := energy.NewTrace(d, s, 20e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Align([]*energy.Trace{trace}, []Span{{2e9, 2e9 + 600e6, 4e9}}); err == nil || !strings.Contains(err.Error(), "samples cover") {
+		t.Errorf("%v", err)
+	}
+}

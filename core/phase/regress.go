@@ -36,10 +36,16 @@ var regressorNames = []string{"time", "engine steps", "prefill tokens", "decode 
 // fits on a real server: with one concurrency the coefficients were negative at
 // a residual of 0.3 %.
 const (
-	leastShapes      = 8
-	mostCorrelation  = 0.95
-	mostLeaveOutRel  = 0.10
-	leastConcurrency = 2
+	leastShapes     = 8
+	mostCorrelation = 0.95
+	// A coefficient's variance may be so many times that of a design whose
+	// regressors had nothing in common: this sees several that hang together,
+	// which no pair of them shows.
+	mostInflation = 30
+	// Beyond this half-width a coefficient is no answer.
+	mostCoefficientRel = 0.5
+	mostLeaveOutRel    = 0.10
+	leastConcurrency   = 2
 )
 
 // Fit is E = a*time + s*steps + p*prefill tokens + d*decode tokens.
@@ -53,6 +59,12 @@ type Fit struct {
 	LeaveOutRel     float64 `json:"leave_out_rel"`
 	LeaveOutShape   string  `json:"leave_out_shape"`
 	MostCorrelation float64 `json:"most_correlation"`
+	// MostInflation is the greatest variance inflation of a coefficient.
+	MostInflation float64 `json:"most_inflation"`
+	// PrefillRel and DecodeRel are the half-widths of the two coefficients,
+	// relative; see coefficientRel.
+	PrefillRel float64 `json:"prefill_rel"`
+	DecodeRel  float64 `json:"decode_rel"`
 }
 
 // Regress fits the points, each weighted by 1/E so that errors count relative to
@@ -60,8 +72,8 @@ type Fit struct {
 // and fits with joules below zero.
 //
 // The standard errors of such a fit are too small, since lack of fit is far above
-// the noise of repeats: the error that is told is the worst prediction of a shape
-// that was left out.
+// the noise of repeats: what is told comes from shapes that were left out, the
+// worst prediction of one and the spread of the coefficients.
 func Regress(points []Point) (Fit, error) {
 	shapes, levels, idle := map[string]bool{}, map[int]bool{}, 0
 	for _, p := range points {
@@ -95,6 +107,11 @@ func Regress(points []Point) (Fit, error) {
 	if f.MostCorrelation > mostCorrelation {
 		return f, fmt.Errorf("%s and %s are correlated by %.3f (at most %.2f); vary them apart", between[0], between[1], f.MostCorrelation, mostCorrelation)
 	}
+	for i := range inverse {
+		if f.MostInflation = max(f.MostInflation, inverse[i][i]); inverse[i][i] > mostInflation {
+			return f, fmt.Errorf("%s hang together with the other parts (variance inflation %.0f, at most %d); vary prompt length, output length and concurrency apart", regressorNames[i], inverse[i][i], mostInflation)
+		}
+	}
 	f.IdleW, f.StepJ, f.PrefillTokenJ, f.DecodeTokenJ = c[0], c[1], c[2], c[3]
 	for i, v := range c {
 		if v < 0 {
@@ -107,12 +124,14 @@ func Regress(points []Point) (Fit, error) {
 		sum += r * r
 	}
 	f.ResidualRel = math.Sqrt(sum / float64(len(points)-len(c)))
+	var without [][]float64
 	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
 		rest := slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return p.Shape == shape })
 		c, _, err := leastSquares(rest)
 		if err != nil {
 			return f, fmt.Errorf("without shape %s: %w", shape, err)
 		}
+		without = append(without, c)
 		for _, p := range points {
 			if off := math.Abs(predict(c, p)/p.EnergyJ - 1); p.Shape == shape && off > f.LeaveOutRel {
 				f.LeaveOutRel, f.LeaveOutShape = off, shape
@@ -122,7 +141,35 @@ func Regress(points []Point) (Fit, error) {
 	if f.LeaveOutRel > mostLeaveOutRel {
 		return f, fmt.Errorf("shape %s, left out, is predicted %.0f %% wrong (at most %.0f %%)", f.LeaveOutShape, 100*f.LeaveOutRel, 100*mostLeaveOutRel)
 	}
+	f.PrefillRel, f.DecodeRel = f.coefficientRel(points, c, without, 2), f.coefficientRel(points, c, without, 3)
+	for i, rel := range []float64{f.PrefillRel, f.DecodeRel} {
+		if rel > mostCoefficientRel {
+			return f, fmt.Errorf("the joules of %s are known to ±%.0f %% only (at most ±%.0f %%); more shapes in which they weigh more", regressorNames[i+2], 100*rel, 100*mostCoefficientRel)
+		}
+	}
 	return f, nil
+}
+
+// coefficientRel is the half-width of one coefficient as a fraction of it: the
+// greater of two. The first is t times the jackknife's standard error over shapes
+// left out, √((k-1)/k·Σ(c_i - mean)²). The second asks what the coefficient could
+// take of the error that the fit makes on unseen shapes, where it weighs most: a
+// phase that is a small share of the joules everywhere cannot be known better.
+func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j int) float64 {
+	k := float64(len(without))
+	mean, sum := 0.0, 0.0
+	for _, w := range without {
+		mean += w[j] / k
+	}
+	for _, w := range without {
+		sum += (w[j] - mean) * (w[j] - mean)
+	}
+	jackknife := stats.TQuantile(0.975, k-1) * math.Sqrt((k-1)/k*sum) / c[j]
+	share := 0.0
+	for _, p := range points {
+		share = max(share, c[j]*p.regressors()[j]/p.EnergyJ)
+	}
+	return max(jackknife, f.LeaveOutRel/share)
 }
 
 func predict(c []float64, p Point) float64 {
@@ -148,16 +195,19 @@ func worstCorrelation(inverse [][]float64) (worst float64, between [2]string) {
 }
 
 // FromFit is method E for one cell. The coefficients are marginal joules at the
-// loads sampled; the interval is the leave-one-shape-out error, taken as bounds.
+// loads sampled, with the bounds of coefficientRel.
 func FromFit(spec stats.Spec, f Fit) Split {
 	forPrefill, forDecode := specs(spec)
-	bounded := func(s stats.Spec, centre float64) *stats.Estimate {
-		lo, hi, rel := centre*(1-f.LeaveOutRel), centre*(1+f.LeaveOutRel), f.LeaveOutRel
+	bounded := func(s stats.Spec, centre, rel float64) *stats.Estimate {
+		lo, hi := centre*(1-rel), centre*(1+rel)
 		return &stats.Estimate{Metric: s.Metric, Unit: s.Unit, Direction: stats.Lower, Boundary: s.Boundary,
-			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: "leave_one_shape_out"}
+			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: MethodShapesLeftOut}
 	}
-	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ), Decode: bounded(forDecode, f.DecodeTokenJ), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
+	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ, f.PrefillRel), Decode: bounded(forDecode, f.DecodeTokenJ, f.DecodeRel), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
 }
+
+// MethodShapesLeftOut is the method of the intervals of E.
+const MethodShapesLeftOut = "shapes_left_out"
 
 // NotFitted is method E's Split where the fit was refused.
 func NotFitted(err error) Split { return refuse(Regression, "%v", err) }

@@ -81,5 +81,10 @@ func summarized(m Method, spec stats.Spec, prefill, decode [][]float64) Split {
 	if p.Centre <= 0 || d.Centre <= 0 {
 		return refuse(m, "prefill comes to %.3g and decode to %.3g J/token; a phase cannot use nothing", p.Centre, d.Centre)
 	}
+	for _, e := range []stats.Estimate{p, d} {
+		if e.HasInterval() && *e.Lo <= 0 {
+			return refuse(m, "%s is not resolved: [%.3g, %.3g] J/token; more cycles, or longer outputs", e.Metric, *e.Lo, *e.Hi)
+		}
+	}
 	return Split{Method: m, Prefill: &p, Decode: &d}
 }

@@ -225,6 +225,8 @@ func pointOf(t result.Trial, s shape) (phase.Point, error) {
 		}
 		*one.to = float64(*one.after - *one.before)
 	}
+	// The first token of each request belongs to its prefill.
+	p.DecodeTokens -= float64(t.Run.Requests - t.Run.Failed)
 	cached, err := cachedTokens(before, after, s)
 	p.PrefillTokens -= cached
 	return p, err

@@ -187,7 +187,7 @@ func TestAFitIsOfOneDeployment(t *testing.T) {
 			t.Errorf("%s: %+v %s", c.Label, c.Phase.Fit, c.Phase.Reason())
 		}
 	}
-	if e := s.Cells[0].Phase.Decode; e.Method != "leave_one_shape_out" || e.Direction != stats.Lower {
+	if e := s.Cells[0].Phase.Decode; e.Method != phase.MethodShapesLeftOut || e.Direction != stats.Lower {
 		t.Errorf("%+v", e)
 	}
 }

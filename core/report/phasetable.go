@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/llenergymeasure/llem/core/phase"
@@ -32,14 +33,18 @@ func (p *printer) phases() {
 	}
 	p.line("")
 	p.paragraph("energy by phase (method A: probe trials, B: stamps in each pass, E: fit over many shapes)")
-	p.tabulate(filled(phaseColumns(), with), with)
+	bounds := "[95 %]"
+	if !slices.ContainsFunc(with, func(c Cell) bool { return c.Phase.Method != phase.Regression }) {
+		bounds = "[bounds]"
+	}
+	p.tabulate(filled(phaseColumns(bounds), with), with)
 	said := map[string]bool{}
 	for _, c := range with {
 		f := c.Phase.Fit
 		if f == nil {
 			continue
 		}
-		text := fmt.Sprintf("E: marginal joules at the loads sampled, beside %s W over the whole time and %s J for each engine step; from %d shapes, the worst predicted one %s",
+		text := fmt.Sprintf("E: marginal joules at the loads sampled, beside %s W over the whole time and %s J for each engine step; from %d shapes, the worst predicted one %s; its bounds come from shapes left out and are no 95 %% interval",
 			significant(f.IdleW), significant(f.StepJ), f.Shapes, f.LeaveOutShape)
 		if !said[text] {
 			p.within(footerWidth, "%s", text)
@@ -75,7 +80,7 @@ func (p *printer) noPhases() {
 	}
 }
 
-func phaseColumns() []column {
+func phaseColumns(bounds string) []column {
 	of := func(k int) func(Cell) string {
 		return func(c Cell) string {
 			list := c.phaseEstimates()
@@ -84,8 +89,8 @@ func phaseColumns() []column {
 	}
 	return []column{
 		{head: "cell", value: func(c Cell) string { return c.Label }},
-		{head: "prefill J/prompt token [95 %]", value: of(0)},
-		{head: "decode J/output token [95 %]", value: of(1)},
+		{head: "prefill J/prompt token " + bounds, value: of(0)},
+		{head: "decode J/output token " + bounds, value: of(1)},
 		{head: "method", value: func(c Cell) string { return string(c.Phase.Method) }},
 		{head: "error on an unseen shape", rank: 1, value: func(c Cell) string {
 			if c.Phase.LeaveOutRel == nil {
