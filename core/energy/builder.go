@@ -86,10 +86,19 @@ func (b *Builder) Append(batch Batch) {
 	}
 }
 
+// mostPauseNs is the longest pause between two samples of one recording, 30 days:
+// a stamp beyond it is damaged, and would make every later one look late.
+const mostPauseNs = int64(30 * 24 * 3600e9)
+
 // add appends one sample or counts why not.
 func (b *Builder) add(s Sample) {
 	if s.MonoNs < 0 {
 		b.note(CodeBadStamp, 1, s.MonoNs)
+		return
+	}
+	if code := b.domain.implausible(s.Value); code != "" {
+		b.note(code, 1, s.MonoNs)
+		b.lossPending, b.lost = true, b.lost+1
 		return
 	}
 	n := len(b.samples)
@@ -100,6 +109,9 @@ func (b *Builder) add(s Sample) {
 	}
 	last := b.samples[n-1]
 	switch {
+	case s.MonoNs-last.MonoNs > mostPauseNs:
+		b.note(CodeBadStamp, 1, s.MonoNs)
+		return
 	case s.MonoNs < last.MonoNs:
 		b.note(CodeStampsBackwards, 1, s.MonoNs)
 		return
@@ -190,7 +202,9 @@ func (p problem) warning(domain string) Warning {
 }
 
 var problemWords = map[string]string{
-	CodeBadStamp:        "samples with a stamp below zero were left out",
+	CodeBadStamp:        "samples with an impossible stamp were left out",
+	CodeZeroSample:      "samples of 0 W of a device that always draws were taken as lost",
+	CodeImplausible:     "samples of more power than there can be were taken as lost",
 	CodeStampsBackwards: "samples older than their predecessor were left out",
 	CodeDuplicate:       "repeated samples were left out",
 	CodeConflict:        "samples with another value at the same stamp were left out, the first was kept",

@@ -65,7 +65,7 @@ func TestLossTakesCoverage(t *testing.T) {
 		t.Errorf("%+v", w.Warnings)
 	}
 	before, err := b.Snapshot().Window(0, 0.8e9)
-	if err != nil || len(before.Warnings) != 0 {
+	if err != nil || code(before, CodeSampleGap) || code(before, CodeDropped) {
 		t.Errorf("a window before the loss: %+v, %v", before.Warnings, err)
 	}
 }
@@ -172,7 +172,7 @@ func TestTrimBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range uint64(1000) {
-			batch := Batch{Sequence: i, StampsNs: []int64{int64(i) * 100e6}, Values: []int64{int64(i) * 1000}, CompleteUntilNs: int64(i) * 100e6}
+			batch := Batch{Sequence: i, StampsNs: []int64{int64(i) * 100e6}, Values: []int64{int64(i+1) * 1000}, CompleteUntilNs: int64(i) * 100e6}
 			if i == 300 || i == 900 {
 				batch.Dropped = 2
 			}
@@ -203,7 +203,7 @@ func TestTrimBefore(t *testing.T) {
 		if s := b.Snapshot().Samples(); len(s) != 1 || s[0].MonoNs != 100e9 || len(b.Snapshot().Warnings()) != 0 {
 			t.Errorf("%v, %v", s, b.Snapshot().Warnings())
 		}
-		if len(before.Samples()) != 1000 || before.Samples()[999].Value != 999_000 {
+		if len(before.Samples()) != 1000 || before.Samples()[999].Value != 1_000_000 {
 			t.Error("a snapshot has changed")
 		}
 	}

@@ -130,7 +130,9 @@ func (q *query) apertures(spans []Span, lengthNs int64) (Window, error) {
 	w.Method = MethodApertures
 	w.Samples = len(in)
 	// Each span meets the sensor at a phase of its own, so that the errors average.
-	w.RandomRel = dutyAliasRel * min(1, (1-d.Duty())/d.Duty()) / math.Sqrt(float64(len(spans)))
+	// What holes in the recording cost stays.
+	alias := dutyAliasRel * min(1, (1-d.Duty())/d.Duty()) / math.Sqrt(float64(len(spans)))
+	w.RandomRel = math.Hypot(alias, (1-min(1, w.CoverageRatio/d.Duty()))/math.Sqrt(3))
 	w.Warnings = slices.DeleteFunc(slices.Clone(w.Warnings), func(x Warning) bool { return x.Code == CodeDutySampled })
 	w.Warnings = append(w.Warnings, Warning{Code: CodeDutySampled, Severity: SeverityInfo, Domain: d.ID, Message: fmt.Sprintf(
 		"the sensor looks at %.0f %% of the time; idle times of random length between %d passes keep the load out of step with it, and are taken out", 100*d.Duty(), len(spans))})

@@ -63,6 +63,23 @@ func (t *Trace) Gaps() []Gap { return t.gaps }
 // distance of the samples (for a counter: of the changes). 0 with too few samples.
 func (t *Trace) PeriodNs() int64 { return t.periodNs }
 
+// duty is the share of all time that the sensor looks at, with the period taken
+// from the samples where the domain states none. It is not known for instants of
+// unknown aperture, unless a model makes them.
+func (t *Trace) duty() (share float64, known bool) {
+	d := t.Domain
+	if d.Reading != ReadingInstant && d.Reading != ReadingTrailingMean || d.ChangesOnly {
+		return d.Duty(), true
+	}
+	if d.AveragingNs == 0 {
+		return 1, d.Estimated
+	}
+	if d.UpdateNs == 0 {
+		d.UpdateNs = t.periodNs
+	}
+	return d.Duty(), true
+}
+
 // Warnings lists what was wrong with the recording as a whole.
 func (t *Trace) Warnings() []Warning {
 	var out []Warning

@@ -35,6 +35,9 @@ const (
 	CodeDropped         = "samples_dropped"      // the source says it lost samples
 	CodeEpochBackwards  = "epoch_backwards"      // a counter epoch fell
 	CodeWatermark       = "watermark_broken"     // a sample or mark older than a given watermark
+	CodeZeroSample      = "zero_samples"         // 0 W of a device that always draws
+	CodeImplausible     = "implausible_sample"   // more power than there can be
+	CodeDutyUnknown     = "duty_unknown"         // nobody says how much of the time the sensor looks
 	CodeSampleGap       = "sample_gap"           // more than three periods without a sample, or samples known to be lost
 	CodeLowCoverage     = "low_coverage"         // less than 95 % of the window covered
 	CodeDutySampled     = "duty_sampled"         // the sensor looks at part of the time only

@@ -157,10 +157,17 @@ func (q *query) finish(w Window) (Window, error) {
 	w.Domain, w.FromNs, w.ToNs = d.ID, q.from, q.to
 	w.MeanPowerW = w.EnergyJ / q.sd
 	w.GainRel, w.OffsetW, w.Estimated = d.Accuracy.GainRel, d.Accuracy.OffsetW, d.Estimated
-	if duty := d.Duty(); duty < 1 {
+	duty, known := q.t.duty()
+	if !known {
+		q.warn(CodeDutyUnknown, SeverityWarning, "nobody says over what time a sample averages, so the share of time that the sensor looks at is not known; a quarter is assumed for its error")
+	}
+	if duty < 1 && known {
 		w.CoverageRatio *= duty
 		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel*min(1, (1-duty)/duty))
 		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, ms(d.AveragingNs), ms(d.UpdateNs))
+	}
+	if !known {
+		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel)
 	}
 	if d.Estimated {
 		q.warn(CodeEstimated, SeverityWarning, "the joules are modelled, not measured")
@@ -203,6 +210,9 @@ func (q *query) checkRange(lo, hi int, rising bool) error {
 	for i := lo + 1; i <= hi; i++ {
 		if s[i].Epoch != s[i-1].Epoch {
 			return q.fail(CodeEpochChange, fmt.Sprintf("the sensor restarted between %d and %d ns, so what it used in between is unknown; measure again", s[i-1].MonoNs, s[i].MonoNs))
+		}
+		if rising && (float64(s[i].Value)-float64(s[i-1].Value))*q.t.Domain.unit() > q.t.Domain.mostRiseJ(s[i].MonoNs-s[i-1].MonoNs) {
+			return q.fail(CodeImplausible, fmt.Sprintf("the counter jumped from %d to %d at %d ns, by more than there can be; measure again", s[i-1].Value, s[i].Value, s[i].MonoNs))
 		}
 		if rising && s[i].Value < s[i-1].Value {
 			return q.fail(CodeZeroOrBackwards, fmt.Sprintf("the counter fell from %d to %d at %d ns without a restart: driver reload or lost device; measure again", s[i-1].Value, s[i].Value, s[i].MonoNs))
