@@ -153,8 +153,8 @@ func Regress(points []Point) (Fit, error) {
 // coefficientRel is the half-width of one coefficient as a fraction of it: the
 // greater of two. The first is t times the jackknife's standard error over shapes
 // left out, √((k-1)/k·Σ(c_i - mean)²). The second asks what the coefficient could
-// take of the error that the fit makes on unseen shapes, where it weighs most: a
-// phase that is a small share of the joules everywhere cannot be known better.
+// take of the error that the fit makes on unseen shapes, where it has its median
+// weight: a phase that is a small share of the joules cannot be known better.
 func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j int) float64 {
 	k := float64(len(without))
 	mean, sum := 0.0, 0.0
@@ -165,11 +165,14 @@ func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j 
 		sum += (w[j] - mean) * (w[j] - mean)
 	}
 	jackknife := stats.TQuantile(0.975, k-1) * math.Sqrt((k-1)/k*sum) / c[j]
-	share := 0.0
+	var shares []float64
 	for _, p := range points {
-		share = max(share, c[j]*p.regressors()[j]/p.EnergyJ)
+		if !p.idle() {
+			shares = append(shares, c[j]*p.regressors()[j]/p.EnergyJ)
+		}
 	}
-	return max(jackknife, f.LeaveOutRel/share)
+	slices.Sort(shares)
+	return max(jackknife, f.LeaveOutRel/shares[len(shares)/2])
 }
 
 func predict(c []float64, p Point) float64 {
