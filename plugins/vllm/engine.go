@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,11 +36,16 @@ func command(l openaiserver.Launch) ([]string, error) {
 	default:
 		argv = []string{installed()}
 	}
-	argv = append(argv, "serve", l.Model(), "--host", l.Host, "--port", l.PortText(),
+	model, more, err := modelArguments(l)
+	if err != nil {
+		return nil, err
+	}
+	argv = append(argv, "serve", model, "--host", l.Host, "--port", l.PortText(),
 		// A line for each request would be written in the window. Cached prompt
 		// tokens are only told on request. What a model's authors suggest for
 		// sampling is not what the workload asks for.
 		"--disable-uvicorn-access-log", "--enable-prompt-tokens-details", "--generation-config", "vllm")
+	argv = append(argv, more...)
 	if revision := l.Request.Cell.Model.Revision; revision != "" {
 		argv = append(argv, "--revision", revision)
 	}
@@ -135,6 +141,10 @@ func devices(cell sdk.Cell) []sdk.DeviceNeed {
 // check judges a cell by arithmetic.
 func check(cell sdk.Cell) (found []sdk.Diagnostic) {
 	p, w := cell.Parameters, cell.Workload
+	var e *sdk.Error
+	if _, err := builtIn(cell.Model); errors.As(err, &e) {
+		found = append(found, sdk.Diagnostic{Severity: sdk.SeverityError, KeyPath: e.KeyPath, Message: e.Message, Advice: e.Advice})
+	}
 	add := func(severity sdk.Severity, key, advice, format string, args ...any) {
 		found = append(found, sdk.Diagnostic{Severity: severity, KeyPath: key, Message: fmt.Sprintf(format, args...), Advice: advice})
 	}

@@ -235,7 +235,7 @@ func TestBadCells(t *testing.T) {
 		"too small a cache":          {func(c *sdk.Cell) { c.Parameters["kv_cache_memory_bytes"] = int64(1 << 20) }, sdk.OutOfMemory, "max_model_len", "KV cache"},
 		// Its heads are too narrow for the kernels: it starts, says that it is
 		// healthy, and dies at the first request.
-		"a model that kills the engine": {func(c *sdk.Cell) { c.Model.Path = fromEnvironment(t, "LLEM_TEST_NARROW_MODEL") }, sdk.EngineCrashed, "", "the server ended"},
+		"a model that kills the engine": {func(c *sdk.Cell) { c.Model.Path = fromEnvironment(t, "LLEM_TEST_NARROW_MODEL") }, sdk.EngineCrashed, "", "head"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cell := serverCell(t, sdk.LoopClosed)

@@ -44,6 +44,28 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+func TestBuiltInModels(t *testing.T) {
+	l := openaiserver.Launch{Request: sdk.LoadRequest{WorkDir: t.TempDir()}, Settings: sdk.Table{}, Host: "h", Port: 1}
+	for id, want := range map[string]uint32{"tiny": 6, "160m": 12, "1b": 16, "8b": 32} {
+		l.Request.Cell.Model = sdk.Model{ID: shapePrefix + id, Weights: sdk.WeightsDummy}
+		argv, err := command(l)
+		if line := strings.Join(argv, " "); err != nil || !strings.Contains(line, "serve "+l.Request.WorkDir+"/model ") || !strings.Contains(line, "--skip-tokenizer-init --load-format dummy") {
+			t.Errorf("%s, error %v", line, err)
+		}
+		report := sdk.LoadReport{Model: sdk.ModelIdentity{Base: shapePrefix + id}}
+		if fromModel(&report); report.Model.Layers == nil || *report.Model.Layers != want {
+			t.Errorf("%s: %+v", id, report.Model)
+		}
+	}
+	for _, bad := range []sdk.Model{{ID: "llem/random-3b", Weights: sdk.WeightsDummy}, {ID: "llem/random-8b"}} {
+		c := cell(sdk.Table{})
+		c.Model = bad
+		if found := check(c); len(found) != 1 || found[0].Severity != sdk.SeverityError {
+			t.Errorf("%+v: %+v", bad, found)
+		}
+	}
+}
+
 func TestThePrefixCacheIsDroppedWhereItIsOn(t *testing.T) {
 	for _, c := range []struct {
 		settings sdk.Table

@@ -137,11 +137,14 @@ func fromConfig(line string, report *sdk.LoadReport) {
 	}
 }
 
-// fromModel reads the shape of a model that lies in a directory.
+// fromModel reads the shape of a built-in model, or of one in a directory.
 func fromModel(report *sdk.LoadReport) {
-	text, err := os.ReadFile(filepath.Join(report.Model.Base, "config.json"))
-	if err != nil {
-		return // a model of the hub: what it is, its revision says
+	text, _ := builtIn(sdk.Model{ID: report.Model.Base, Weights: sdk.WeightsDummy})
+	if text == nil {
+		var err error
+		if text, err = os.ReadFile(filepath.Join(report.Model.Base, "config.json")); err != nil {
+			return // a model of the hub: what it is, its revision says
+		}
 	}
 	var config struct {
 		Layers  *uint32 `json:"num_hidden_layers"`

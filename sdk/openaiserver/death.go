@@ -3,6 +3,7 @@ package openaiserver
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -22,36 +23,37 @@ var (
 			Code: sdk.EngineMissing, Advice: "install the engine in the environment that is named"},
 	}
 
-	telling = regexp.MustCompile(`^\s*[\w.]*(Error|Exception|Interrupt)\b.*:|(?i:\berror\b|\bfatal\b|\bfailed\b|\babort|\bterminate called)`)
-	// noise is what stands beside the cause: Python's frames, and the words of
-	// those who only pass the failure on.
-	noise = regexp.MustCompile(`^\s*(File "|raise |Traceback|\^)|Engine core initialization failed|See root cause above`)
+	exception = regexp.MustCompile(`(^|\s)[\w.]*(Error|Exception|Interrupt): `)
+	telling   = regexp.MustCompile(`(?i)\berror\b|\bfatal\b|\bfailed\b|\babort|\bterminate called|Error: `)
+	// frames stand beside the cause, and others only pass it on.
+	frames   = regexp.MustCompile(`(^|\] )\s*(File "|raise |Traceback|\^)`)
+	passedOn = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
 )
 
-// findFault returns the line that matters and what it means. Without one the last
-// line is it.
+// findFault returns the line that matters and what it means: one that a fault
+// knows, else the last exception that is not another's echo, else the last word of
+// failure, else the last line.
 func findFault(e *Engine, lines []string) (string, Fault) {
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.TrimSpace(line) == "" || frames.MatchString(line) })
 	for _, f := range append(append([]Fault{}, e.Faults...), usualFaults...) {
 		for _, line := range lines {
-			if f.Line.MatchString(line) && !noise.MatchString(line) {
+			if f.Line.MatchString(line) {
 				return line, f
 			}
 		}
 	}
-	last := ""
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := lines[i]
-		if strings.TrimSpace(line) == "" || noise.MatchString(line) {
-			continue
-		}
-		if telling.MatchString(line) {
-			return line, Fault{Code: sdk.EngineCrashed}
-		}
-		if last == "" {
-			last = line
+	for _, wanted := range []func(string) bool{
+		func(line string) bool { return exception.MatchString(line) && !passedOn.MatchString(line) },
+		telling.MatchString,
+		func(string) bool { return true },
+	} {
+		for _, line := range slices.Backward(lines) {
+			if wanted(line) {
+				return line, Fault{Code: sdk.EngineCrashed}
+			}
 		}
 	}
-	return last, Fault{Code: sdk.EngineCrashed}
+	return "", Fault{Code: sdk.EngineCrashed}
 }
 
 // died explains a server that ended on its own.

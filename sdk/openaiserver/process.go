@@ -35,7 +35,7 @@ var freePort = func() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // only its number was wanted
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
@@ -71,8 +71,9 @@ func startProcess(argv, env []string, dir string, port int, tell func(string)) (
 	return p, nil
 }
 
-// longestScratch leaves room for names of sockets, whose paths end at 107 bytes.
-const longestScratch = 60
+// longestScratch leaves room for the directory's own name, 16 bytes, and for
+// sockets named by a UUID: their paths end at 107 bytes.
+const longestScratch = 48
 
 // scratchDir is where the server's sockets and locks go, which engines leave
 // behind. In the load's own directory they are removed however this process ends.

@@ -127,7 +127,7 @@ func (b *backend) whileAlive(ctx context.Context) (alive context.Context, releas
 
 // goneWait is how long a server whose requests fail may take to show that it is
 // dying.
-const goneWait = 3 * time.Second
+const goneWait = 8 * time.Second
 
 // blame says what stands behind a failure of a request: the server's end if it
 // ends soon.

@@ -38,8 +38,15 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 		b.settle(ctx)
 		return err
 	case b.process != nil && (err != nil || b.report.Failed > 0):
-		// A dying server closes its connections first.
-		if b.process.await(ctx, goneWait/3); b.process.dead() {
+		// A server may take seconds to end after its engine has, and says
+		// meanwhile that it is not well.
+		probe, stop := context.WithTimeout(ctx, probeTimeout)
+		_, unwell := b.server.Get(probe, b.engine.Ready)
+		stop()
+		if unwell == nil {
+			return err
+		}
+		if b.process.await(ctx, goneWait); b.process.dead() {
 			return b.died("run")
 		}
 	}

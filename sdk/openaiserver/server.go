@@ -65,7 +65,7 @@ func (s *Server) call(ctx context.Context, method, path string) ([]byte, error) 
 	if err != nil {
 		return nil, err // names method and URL
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // read to its end below
 	body, err := io.ReadAll(io.LimitReader(answer.Body, mostBodyBytes))
 	if err != nil {
 		return nil, fmt.Errorf("%s %s%s: %w", method, s.URL, path, err)
