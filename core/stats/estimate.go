@@ -50,6 +50,9 @@ type Spec struct {
 	// (n = 1), and the result says so; otherwise a spread that is below it by more
 	// than chance allows is a warning.
 	EdgeRel *float64
+	// WithinLoad is an interval from inside the one load, of the order statistics of
+	// its requests. Like EdgeRel it stands in at n = 1 only.
+	WithinLoad *Interval
 	// Seed of the bootstrap; the same seed gives the same bits.
 	Seed uint64
 }
@@ -82,7 +85,8 @@ type Estimate struct {
 	N int `json:"n"`
 	// Centre is the mean over the samples.
 	Centre float64 `json:"centre"`
-	// Lo and Hi are the random interval only; nil when there is none (N = 1).
+	// Lo and Hi are the random interval only; nil when there is none, which is so
+	// at N = 1 unless the method is MethodOrder.
 	Lo *float64 `json:"lo"`
 	Hi *float64 `json:"hi"`
 	// Method names the interval, one of the Method constants.
@@ -126,6 +130,10 @@ const (
 	// MethodModelledEdge means that one sample exists and RandomRel is the modelled
 	// edge term, not a spread that was seen.
 	MethodModelledEdge = "modelled_edge"
+	// MethodOrder means that one sample exists and the interval is of the order
+	// statistics of the requests in it. They are not independent, and nothing of
+	// the spread between loads is in it.
+	MethodOrder = "order_statistics"
 	// MethodNone means one sample and no model.
 	MethodNone = "none"
 )

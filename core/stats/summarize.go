@@ -11,8 +11,9 @@ import (
 // load in the order in which they ran, the values of its windows. The windows of a
 // load are averaged first; the loads are the samples.
 //
-// One load gives no interval (warning single_cycle), only the modelled edge term
-// if the spec carries one.
+// One load gives no interval over loads (warning single_cycle), only what stands in
+// for it if the spec carries it: the modelled edge term, or an interval from within
+// the load.
 func SummarizeLoads(spec Spec, values [][]float64) (Estimate, error) {
 	what := fmt.Sprintf("summary of %s", spec.Metric)
 	if len(values) == 0 {
@@ -83,7 +84,12 @@ func summarize(spec Spec, x []float64) (Estimate, error) {
 		return Estimate{}, errors.New("the sum of the values is beyond a float64")
 	}
 	if len(x) == 1 {
-		if spec.EdgeRel != nil {
+		if within := spec.WithinLoad; within != nil {
+			e.Method, e.Lo, e.Hi = MethodOrder, number(within.Lo), number(within.Hi)
+			if e.Centre != 0 {
+				e.RandomRel = number((within.Hi - within.Lo) / 2 / math.Abs(e.Centre))
+			}
+		} else if spec.EdgeRel != nil {
 			half := normalQuantile(1-(1-Confidence)/2) * *spec.EdgeRel
 			e.RandomRel, e.Method = &half, MethodModelledEdge
 		}
