@@ -84,12 +84,13 @@ func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
 }
 
 // cutCompletions cuts a closed loop with concurrency in flight from completion
-// i*C to completion j*C, so that the work inside matches the workload: a cut by
-// time is up to 39 % wrong when equal lengths march in step. The first edge is
-// the first multiple of C at or after settledNs. No window reaches beyond the
-// last sending, where the loop drains and fewer than C are in flight. Tokens
-// are counted by their own stamps where chunks were recorded, else by completed
-// requests.
+// to completion, so that the work inside matches the workload: a cut by time is
+// up to 39 % wrong when equal lengths march in step. The first edge is the first
+// multiple of C at or after settledNs, the second one at least windowNs later;
+// where chunks were recorded both then move to where the work matches best
+// (matchedEdges). No window reaches beyond the last sending, where the loop
+// drains and fewer than C are in flight. Tokens are counted by their own stamps
+// where chunks were recorded, else by completed requests.
 //
 // A request that failed carries no work: no edge counts it, so that one before
 // the window does not shift it, and its tokens are nobody's. One that was in
@@ -98,37 +99,46 @@ func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
 func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int) []cut {
 	var good, failed []sdk.Completion
 	var lastSent int64
+	chunked := true
 	for _, done := range completions {
 		lastSent = max(lastSent, done.SentNs)
 		if done.Failed() {
 			failed = append(failed, done)
 		} else {
 			good = append(good, done)
+			chunked = chunked && (len(done.Chunks) > 0 || done.OutputTokens == 0)
 		}
 	}
 	slices.SortStableFunc(good, func(a, b sdk.Completion) int {
 		return cmp.Or(cmp.Compare(endOf(a), endOf(b)), cmp.Compare(a.Request, b.Request))
 	})
-	// edge(k) is the time at which k*C requests had completed.
-	edge := func(k int) int64 { return endOf(good[k*concurrency-1]) }
-	edges := len(good) / concurrency
-	for edges > 0 && edge(edges) > lastSent {
-		edges--
+	most := len(good)
+	for most > 0 && endOf(good[most-1]) > lastSent {
+		most--
 	}
+	var counted []tally
+	if chunked {
+		counted = tallies(good)
+	}
+	// end(k) is the time at which k requests had completed.
+	end := func(k int) int64 { return endOf(good[k-1]) }
 	var cuts []cut
-	i := 1
-	for i <= edges && edge(i) < settledNs {
-		i++
-	}
+	from := concurrency
 	for len(cuts) < count {
-		j := i + 1
-		for j <= edges && edge(j)-edge(i) < windowNs {
-			j++
+		for from <= most && end(from) < settledNs {
+			from += concurrency
 		}
-		if j > edges {
+		to := from + concurrency
+		for to <= most && end(to)-end(from) < windowNs {
+			to += concurrency
+		}
+		if to > most {
 			break
 		}
-		c := sumCompletions(good, i*concurrency, j*concurrency)
+		if chunked {
+			from, to = matchedEdges(counted, from, to, most, concurrency, windowNs)
+		}
+		c := sumCompletions(good, from, to)
 		for _, f := range failed {
 			if f.SentNs < c.ToNs && endOf(f) > c.FromNs {
 				c.Requests++
@@ -136,7 +146,7 @@ func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, wi
 			}
 		}
 		cuts = append(cuts, c)
-		i = j
+		from = to
 	}
 	return cuts
 }
