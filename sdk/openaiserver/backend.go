@@ -101,10 +101,13 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 		report.Resolved[key] = value
 	}
 	for rank, id := range req.DeviceIDs {
-		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.process.pid())})
+		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.server.PID)})
+	}
+	if _, digest, ok := strings.Cut(b.settings.String(containerKey, ""), "@"); ok {
+		report.ImageDigest = digest
 	}
 	if len(req.DeviceIDs) == 0 {
-		report.Devices = []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: int64(b.process.pid())}}
+		report.Devices = []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: int64(b.server.PID)}}
 	}
 }
 
@@ -142,25 +145,34 @@ func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, progress *
 	if err != nil {
 		return err
 	}
-	argv, env, err := b.engine.commandLine(Launch{Request: req, Settings: b.settings, Host: loopback, Port: port})
+	box, err := newContainer(b.settings)
+	if err != nil {
+		return err
+	}
+	argv, env, err := b.engine.commandLine(Launch{Request: req, Settings: b.settings, Host: loopback, Port: port}, box)
 	if err != nil {
 		return err
 	}
 	found := newStages(b.engine.Stages, progress)
 	defer found.close()
-	if b.process, err = startProcess(argv, env, req.WorkDir, port, found.tell); err != nil {
+	if b.process, err = startProcess(argv, env, req.WorkDir, port, box, found.tell); err != nil {
 		return missing(argv[0], err)
 	}
 	b.connect("http://" + net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err := b.awaitReady(ctx); err != nil {
 		return err
 	}
+	if box != nil {
+		if b.server.PID, err = box.pid(ctx); err != nil {
+			return b.blame(ctx, "ask for the container's process", err)
+		}
+	}
 	found.close()
 	return b.ready(ctx)
 }
 
-// commandLine is all that starts a server.
-func (e *Engine) commandLine(l Launch) (argv, env []string, err error) {
+// commandLine is all that starts a server; box is nil without a container.
+func (e *Engine) commandLine(l Launch, box *container) (argv, env []string, err error) {
 	argv, err = e.Command(l)
 	if err != nil {
 		return nil, nil, err
@@ -175,7 +187,11 @@ func (e *Engine) commandLine(l Launch) (argv, env []string, err error) {
 	if ids := l.Request.DeviceIDs; len(ids) > 0 {
 		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(ids, ","))
 	}
-	return append(argv, args...), env, nil
+	argv = append(argv, args...)
+	if box != nil {
+		return box.argv(l, argv, env), nil, nil
+	}
+	return argv, env, nil
 }
 
 func missing(program string, err error) error {

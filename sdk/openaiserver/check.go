@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -37,6 +38,9 @@ func (e *Engine) judge(cell sdk.Cell, depth sdk.Depth) sdk.CellCheck {
 	if _, given := cell.Parameters[urlKey]; given {
 		check.Diagnostics = append(check.Diagnostics, dormant(urlKey, `only mode = "attach" has an address`))
 	}
+	if err := checkImage(settings.String(containerKey, "")); err != nil {
+		check.Diagnostics = append(check.Diagnostics, refusal(err, containerKey))
+	}
 	if modelOf(cell) == "" {
 		check.Diagnostics = append(check.Diagnostics, sdk.Diagnostic{
 			Severity: sdk.SeverityError, KeyPath: "model.id", Message: "no model is named", Advice: "set model.id or model.path",
@@ -57,7 +61,7 @@ func (e *Engine) judgeAttached(cell sdk.Cell, settings sdk.Table) (found []sdk.D
 		found = append(found, refusal(err, urlKey))
 	}
 	for _, p := range e.table() {
-		if _, given := cell.Parameters[p.Key]; given && (p.form != formOwn || p.Key == extraKey || p.Key == envKey) {
+		if _, given := cell.Parameters[p.Key]; given && (p.form != formOwn || slices.Contains([]string{extraKey, envKey, containerKey, runtimeKey}, p.Key)) {
 			found = append(found, dormant(p.Key, "the server runs already with parameters of its own"))
 		}
 	}
@@ -75,7 +79,11 @@ func (e *Engine) look(cell sdk.Cell, settings sdk.Table) (found []sdk.Diagnostic
 			found = append(found, sdk.Diagnostic{Severity: sdk.SeverityError, KeyPath: "model.path", Message: err.Error(), Advice: "name a file or directory that is there"})
 		}
 	}
-	argv, _, err := e.commandLine(Launch{Request: sdk.LoadRequest{Cell: cell}, Settings: settings, Host: loopback, Port: 1})
+	var argv []string
+	box, err := newContainer(settings)
+	if err == nil {
+		argv, _, err = e.commandLine(Launch{Request: sdk.LoadRequest{Cell: cell}, Settings: settings, Host: loopback, Port: 1}, box)
+	}
 	if err == nil {
 		if _, lookErr := exec.LookPath(argv[0]); lookErr != nil {
 			err = missing(argv[0], fmt.Errorf("the server's program: %w", lookErr))

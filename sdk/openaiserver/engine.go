@@ -39,6 +39,9 @@ type Engine struct {
 	Check func(sdk.Cell) []sdk.Diagnostic
 	// Devices that a cell needs; nil = the CPU.
 	Devices func(sdk.Cell) []sdk.DeviceNeed
+	// Containers: the engine may run from an image. Command then returns what
+	// starts it inside.
+	Containers bool
 	// MaxCancelMs: a broken-off Run is quiet within this time; 0 = 5000.
 	MaxCancelMs uint32
 }

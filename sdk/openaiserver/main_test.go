@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		select {}
 	case len(os.Args) > 1 && os.Args[1] == "serve-tokens":
 		os.Exit(serveTokens(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == "container-double":
+		os.Exit(containerDouble(os.Args[2:]))
 	case transport.Started():
 		serve.Backend(Backend(testEngine()))
 		return
@@ -58,7 +60,7 @@ func testEngine() Engine {
 			Path: "/metrics", EngineSteps: "steps_total", PromptTokens: "prompt_total", OutputTokens: "output_total", Preemptions: "never_told",
 			Busy: []string{"running"}, Named: []Named{{Name: "seconds_sum", Unit: "s"}},
 		},
-		MaxCancelMs: 2000,
+		Containers: true, MaxCancelMs: 2000,
 	}
 }
 

@@ -118,8 +118,8 @@ func TestChecks(t *testing.T) {
 		"attach":     {func(c *sdk.Cell) { c.Parameters["mode"] = "attach" }, "error url"},
 		"attach tls": {func(c *sdk.Cell) { c.Parameters["mode"], c.Parameters["url"] = "attach", "https://x" }, "error url"},
 		"attach more": {func(c *sdk.Cell) {
-			c.Parameters["mode"], c.Parameters["url"], c.Parameters["cache"] = "attach", "http://x", true
-		}, "dormant cache"},
+			c.Parameters["mode"], c.Parameters["url"], c.Parameters["cache"], c.Parameters["container"] = "attach", "http://x", true, testImage
+		}, "dormant cache, dormant container"},
 	} {
 		cell := testCell(sdk.Table{})
 		c.change(&cell)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,16 +18,21 @@ import (
 
 // process is a server that this process started.
 type process struct {
-	command *exec.Cmd
-	family  *proc.Family
-	log     *log
-	port    int
-	scratch string // its directory for temporary files
-	exited  chan struct{}
-	status  error // once exited is closed
+	command  *exec.Cmd
+	family   *proc.Family
+	log      *log
+	port     int
+	scratch  string // its directory for temporary files
+	box      *container
+	lifeline io.Closer // standard input of what runs the container
+	exited   chan struct{}
+	status   error // once exited is closed
 }
 
-const loopback = "127.0.0.1"
+const (
+	loopback = "127.0.0.1"
+	markName = "LLEM_SERVER"
+)
 
 // freePort finds one that nobody listens on. Somebody may take it before the
 // server does; startProcess's caller then tries another.
@@ -41,8 +47,8 @@ var freePort = func() (int, error) {
 
 // startProcess starts a server that dies with this process. It does not see the
 // caller's own environment mark, so that its family is told from others.
-func startProcess(argv, env []string, dir string, port int, tell func(string)) (*process, error) {
-	mark := "LLEM_SERVER=" + rand.Text()
+func startProcess(argv, env []string, dir string, port int, box *container, tell func(string)) (*process, error) {
+	mark := markName + "=" + rand.Text()
 	scratch, err := scratchDir(dir)
 	if err != nil {
 		return nil, err
@@ -57,12 +63,19 @@ func startProcess(argv, env []string, dir string, port int, tell func(string)) (
 	// Without SPT_NOENV the name that a Python process gives itself overwrites
 	// the environment that the kernel shows, and the mark with it.
 	c.Env = append(append(os.Environ(), env...), mark, "SPT_NOENV=1", "PYTHONUNBUFFERED=1", "TMPDIR="+scratch)
-	if err := proc.StartChild(c, write, write); err != nil {
+	p := &process{command: c, port: port, scratch: scratch, box: box, exited: make(chan struct{})}
+	if box != nil {
+		p.lifeline, err = c.StdinPipe()
+	}
+	if err == nil {
+		err = proc.StartChild(c, write, write)
+	}
+	if err != nil {
 		read.Close()
 		_ = os.RemoveAll(scratch)
 		return nil, err
 	}
-	p := &process{command: c, family: proc.NewFamily(c.Process.Pid, mark), port: port, scratch: scratch, exited: make(chan struct{})}
+	p.family = proc.NewFamily(c.Process.Pid, mark)
 	p.log = readLog(read, tell)
 	go func() {
 		p.status = c.Wait()
@@ -134,9 +147,18 @@ func (p *process) stop(ctx context.Context) error {
 	// Its children are on their way out, or are what it left behind.
 	p.family.AwaitEnd(ctx, time.Second)
 	left := p.family.Kill(killWait, p.exited)
+	var remains error
+	if p.box != nil {
+		_ = p.lifeline.Close() // of a process that is gone
+		remains = p.box.remove(ctx)
+	}
 	p.log.close()
 	_ = os.RemoveAll(p.scratch) // only temporary files could stay
-	if len(left) == 0 {
+	switch {
+	case len(left) > 0:
+	case remains != nil:
+		return &sdk.Error{Code: sdk.Internal, Phase: "stop the server", Message: remains.Error(), Advice: "remove the container by hand: it holds its devices"}
+	default:
 		return nil
 	}
 	return &sdk.Error{

@@ -38,7 +38,11 @@ func common() []Parameter {
 
 // table is all parameters.
 func (e *Engine) table() []Parameter {
-	return append(append([]Parameter{}, e.Parameters...), common()...)
+	table := append(append([]Parameter{}, e.Parameters...), common()...)
+	if e.Containers {
+		table = append(table, containerParameters()...)
+	}
+	return table
 }
 
 func (e *Engine) schema() []sdk.Parameter {
