@@ -126,6 +126,10 @@ type Finished struct {
 	Completions  int64
 	Passes       int64
 	OutputTokens int64
+	// Warnings are notes of this Run that belong in the result.
+	Warnings []Warning
+	// Client is nil where the engine serves itself: no client made the load.
+	Client *ClientHealth
 }
 
 func (Started) runEvent()     {}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -46,6 +48,10 @@ type Run struct {
 	pass    *Pass
 	pending Completions
 	steps   Steps
+
+	warnings []Warning
+	unkept   int // warnings beyond mostWarnings
+	client   *ClientHealth
 }
 
 // flushCompletions is how many completions are packed into one event.
@@ -53,6 +59,12 @@ const flushCompletions = 256
 
 // flushSteps is how many steps are packed into one event.
 const flushSteps = 4096
+
+// What a Run keeps of its warnings, so that they fit into one message.
+const (
+	mostWarnings    = 64
+	mostWarningText = 4 << 10
+)
 
 // NewRun starts a Run over work; every record goes to emit, which must not
 // block for long. Package serve and tests use it.
@@ -293,6 +305,28 @@ func (r *Run) Step(s Step) {
 	}
 }
 
+// Warn adds a note that belongs in the result. What is too much is counted, and
+// a text that is too long is cut.
+func (r *Run) Warn(w Warning) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.warnings) == mostWarnings {
+		r.unkept++
+		return
+	}
+	if len(w.Message) > mostWarningText {
+		w.Message = strings.ToValidUTF8(w.Message[:mostWarningText], "") + " ..."
+	}
+	r.warnings = append(r.warnings, w)
+}
+
+// SetClient says how the client fared, where one made the load.
+func (r *Run) SetClient(health ClientHealth) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.client = &health
+}
+
 // flush sends what is packed. r.mu is held.
 func (r *Run) flush() {
 	if len(r.pending) > 0 {
@@ -332,6 +366,12 @@ func (r *Run) Finish() (Finished, error) {
 	finished := Finished{
 		MonoNs: MonoNow(), Reason: r.reason, Applied: r.spec,
 		Completions: r.done.Load(), Passes: r.passes.Load(), OutputTokens: r.outputTokens.Load(),
+		Warnings: r.warnings, Client: r.client,
+	}
+	if r.unkept > 0 {
+		finished.Warnings = append(slices.Clip(r.warnings), Warning{
+			Code: "warnings_left_out", Message: fmt.Sprintf("%d more warnings of the Run were not kept", r.unkept),
+		})
 	}
 	if missing := r.sent.Load() - r.done.Load(); missing != 0 && r.reason != FinishAborted {
 		return finished, &Error{

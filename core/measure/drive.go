@@ -107,5 +107,6 @@ func driveRun(ctx context.Context, backend *host.Plugin, spec sdk.RunSpec, stall
 	}
 	out.record.EndNs, out.record.Reason = finished.MonoNs, finished.Reason
 	out.record.Before, out.record.After = finished.Before, finished.After
+	out.record.Client, out.record.Warnings = finished.Client, finished.Warnings
 	return out, nil
 }

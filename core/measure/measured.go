@@ -69,6 +69,9 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 			"the Run ended (%s) before conditioning was over, after %d requests of which %d failed%s",
 			run.record.Reason, run.record.Requests, run.record.Failed, firstError(run.completions))}
 	}
+	for _, w := range run.record.Warnings {
+		t.warn(w.Code, energy.SeverityWarning, w.Message)
+	}
 	t.countersMismatch(run)
 	if c := t.record.Conditioning; c != nil && !c.Settled {
 		t.warn("not_warm", energy.SeverityWarning, c.Reason)

@@ -66,6 +66,11 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 		defer func(step time.Duration) { e.step = step }(e.step)
 		e.step *= 40
 	}
+	if e.fault == "late client" {
+		late := int64(e.runs) * 1e6
+		run.SetClient(sdk.ClientHealth{LatenessP99Ns: &late, StampSource: sdk.StampKernel})
+		run.Warn(sdk.Warning{Code: "client_limited", Message: fmt.Sprintf("Run %d", e.runs)})
+	}
 	if run.Spec().Loop == sdk.LoopClosed {
 		return e.closed(ctx, run)
 	}

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/report"
 	"github.com/llenergymeasure/llem/core/result"
@@ -227,5 +229,36 @@ func TestConditioningThatDoesNotSettle(t *testing.T) {
 				t.Errorf("conditioned %+v, window from %d", c, got.Windows[0].FromNs)
 			}
 		})
+	}
+}
+
+// What a backend says of a Run is stored with it, and of the measured one among
+// the trial's warnings.
+func TestAClientsHealthIsStored(t *testing.T) {
+	_, trials, _, err := newRig(t, "late client").run(t.Context())
+	if err != nil || len(trials) != 1 {
+		t.Fatalf("%d trials, %v", len(trials), err)
+	}
+	trial := trials[0]
+	for n, run := range []*result.Run{trial.WarmUp, trial.Run} {
+		c, w := run.Client, run.Warnings
+		if c == nil || c.LatenessP99Ns == nil || *c.LatenessP99Ns != int64(n+1)*1e6 || c.StampSource != sdk.StampKernel || c.DelayP99Ns != nil {
+			t.Errorf("Run %d: the client's health is %+v", n+1, c)
+		}
+		if len(w) != 1 || w[0].Code != "client_limited" || w[0].Message != fmt.Sprintf("Run %d", n+1) {
+			t.Errorf("Run %d: warnings are %+v", n+1, w)
+		}
+	}
+	said := 0
+	for _, w := range trial.Warnings {
+		if w.Code == "client_limited" {
+			said++
+			if w.Message != "Run 2" || w.Severity != energy.SeverityWarning {
+				t.Errorf("%+v", w)
+			}
+		}
+	}
+	if said != 1 {
+		t.Errorf("client_limited is %d times among the trial's warnings", said)
 	}
 }

@@ -173,6 +173,10 @@ type Run struct {
 	// EnergyJ is the headline's energy from begin to end; nil where a domain of
 	// it does not cover the whole Run.
 	EnergyJ *float64 `json:"energy_j,omitempty"`
+	// Client is how the client fared that made the load; nil = none did.
+	Client *sdk.ClientHealth `json:"client,omitempty"`
+	// Warnings of the backend; those of the measured Run are among the trial's.
+	Warnings []sdk.Warning `json:"warnings,omitempty"`
 }
 
 // Conditioning is the part of the Run before the window.

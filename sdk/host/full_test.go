@@ -59,6 +59,9 @@ func (e *fullEngine) Run(ctx context.Context, run *sdk.Run) error {
 	if e.prepared != run.Work() {
 		return errors.New("this work was not the one prepared")
 	}
+	late := int64(7)
+	run.SetClient(sdk.ClientHealth{LatenessP99Ns: &late, StampSource: sdk.StampUser})
+	run.Warn(sdk.Warning{Code: "client_limited", Message: "too slow\xff", KeyPath: "load.rate"})
 	for pass := range run.Passes(ctx) {
 		for i, item := range pass.Items {
 			e.generate(ctx, run, pass.First+uint32(i), item, i)
@@ -114,6 +117,12 @@ func TestAFullBackend(t *testing.T) {
 	}
 	if *finished.Before.OutputTokens != 0 || *finished.After.OutputTokens != 16 || finished.After.EngineSteps != nil || finished.After.Named[0].Value != 1.5 {
 		t.Errorf("counters are %+v, %+v", finished.Before, finished.After)
+	}
+	if w := finished.Warnings; len(w) != 1 || w[0] != (sdk.Warning{Code: "client_limited", Message: "too slow\uFFFD", KeyPath: "load.rate"}) {
+		t.Errorf("warnings are %+v", w)
+	}
+	if c := finished.Client; c == nil || c.LatenessP99Ns == nil || *c.LatenessP99Ns != 7 || c.StampSource != sdk.StampUser || c.DelayP99Ns != nil || c.CPUShare != nil {
+		t.Errorf("the client's health is %+v", c)
 	}
 	counters, err := p.Counters(t.Context())
 	if err != nil || *counters.OutputTokens != 16 || counters.MonoNs == 0 {

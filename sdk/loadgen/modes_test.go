@@ -60,7 +60,7 @@ func TestModes(t *testing.T) {
 		{mode: mockserver.NoStream, failure: "not_a_stream: "},
 		{mode: mockserver.NotHTTP, failure: "http_protocol: "},
 		{mode: mockserver.NoAnswer, failure: "connection_lost: "},
-		{mode: mockserver.BadChunk, warnings: "requests_failed", failure: "http_protocol: "},
+		{mode: mockserver.BadChunk, warnings: "request_errors", failure: "http_protocol: "},
 		{mode: mockserver.Endless, failure: "too_many_tokens: "},
 		{mode: mockserver.Stall, failure: "stalled: "},
 		{mode: mockserver.BrokenEvent, tokens: 7, chunks: 7, warnings: "broken_events token_count_disagrees"},
@@ -108,7 +108,7 @@ func TestModes(t *testing.T) {
 					}
 				}
 			}
-			if c.failure != "" && (out.report.Failed != 8 || !hasWarning(out.report, "requests_failed")) {
+			if c.failure != "" && (out.report.Failed != 8 || !hasWarning(out.report, "request_errors")) {
 				t.Errorf("%d of 8 failed, %v", out.report.Failed, out.report.Warnings())
 			}
 		})

@@ -247,12 +247,13 @@ func TestReportSays(t *testing.T) {
 	}
 	r := healthy
 	r.ClockSteps, r.UserStamps, r.FallbackStamps = 1, true, 1000
-	if w := r.Warnings(); len(w) != 1 || w[0].Code != "clock_step" {
+	if w := r.Warnings(); len(w) != 1 || w[0].Code != "client_clock_step" {
 		t.Errorf("%v", w)
 	}
-	for _, m := range healthy.Named() {
-		if !strings.HasPrefix(m.Name, "client_") || m.Direction == "" {
-			t.Errorf("%+v", m)
-		}
+	if h := r.Health(sdk.LoopOpen); h.StampSource != sdk.StampUser || h.DelayP99Ns != nil || h.FallbackStamps != nil || *h.LatenessP99Ns != 2e5 {
+		t.Errorf("with the client's own stamps: %+v", h)
+	}
+	if h := healthy.Health(sdk.LoopClosed); h.StampSource != sdk.StampKernel || h.LatenessP99Ns != nil || *h.DelayP99Ns != 2e6 || *h.ThreadCPUShare != 0.3 || *h.Reads != 1000 {
+		t.Errorf("a closed loop: %+v", h)
 	}
 }

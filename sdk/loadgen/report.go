@@ -126,10 +126,10 @@ func (r Report) Warnings() []sdk.Warning {
 		warn("memory_limit", "answers held up to %d bytes: %d times they were decoded while sockets may have waited, and %d requests were given up", r.MostMemoryBytes, r.BusyDecodes, r.OverMemory)
 	}
 	if r.ClockSteps > 0 {
-		warn("clock_step", "the wall clock was set %d times in the Run; stamps around it are the generator's own", r.ClockSteps)
+		warn("client_clock_step", "the wall clock was set %d times in the Run; stamps around it are the generator's own", r.ClockSteps)
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Failures)) {
-		warn("requests_failed", "%d requests failed as %s; the first: %s", r.Failures[code], code, r.First[code])
+		warn("request_errors", "%d requests failed as %s; the first: %s", r.Failures[code], code, r.First[code])
 	}
 	return list
 }
@@ -151,19 +151,18 @@ func (r Report) limits() []string {
 	return list
 }
 
-// Named are the report's figures as metrics, for a backend's Counters.
-func (r Report) Named() []sdk.NamedMetric {
-	metric := func(name, unit string, value float64) sdk.NamedMetric {
-		return sdk.NamedMetric{Name: name, Unit: unit, Direction: "lower", Value: value}
+// Health is the part of the report that a Run stores of its client.
+func (r Report) Health(loop sdk.Loop) sdk.ClientHealth {
+	h := sdk.ClientHealth{
+		CPUShare: &r.CPUShare, ThreadCPUShare: &r.ThreadCPUShare, Reads: &r.Reads, MergedEvents: &r.MergedEvents,
+		StampSource: sdk.StampUser,
 	}
-	return []sdk.NamedMetric{
-		metric("client_dispatch_lateness_p50", "s", float64(r.LatenessP50Ns)/1e9),
-		metric("client_dispatch_lateness_p99", "s", float64(r.LatenessP99Ns)/1e9),
-		metric("client_kernel_to_user_p50", "s", float64(r.DelayP50Ns)/1e9),
-		metric("client_kernel_to_user_p99", "s", float64(r.DelayP99Ns)/1e9),
-		metric("client_cpu_share", "cores", r.CPUShare),
-		metric("client_merged_events", "", float64(r.MergedEvents)),
-		metric("client_fallback_stamps", "", float64(r.FallbackStamps)),
-		metric("client_counts_differ", "", float64(r.CountsDiffer)),
+	if loop == sdk.LoopOpen {
+		h.LatenessP50Ns, h.LatenessP99Ns, h.LatenessMostNs = &r.LatenessP50Ns, &r.LatenessP99Ns, &r.LatenessMostNs
 	}
+	if !r.UserStamps {
+		h.StampSource, h.FallbackStamps = sdk.StampKernel, &r.FallbackStamps
+		h.DelayP50Ns, h.DelayP99Ns, h.DelayMostNs = &r.DelayP50Ns, &r.DelayP99Ns, &r.DelayMostNs
+	}
+	return h
 }

@@ -16,19 +16,17 @@ const quietLimit = 2 * time.Second
 
 const quietPoll = 10 * time.Millisecond
 
-// Counters implements sdk.Counting: a scrape of an idle engine, and the client's
-// own figures of the Run before.
+// Counters implements sdk.Counting: a scrape of an idle engine.
 func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
-	var c sdk.Counters
-	if b.engine.Metrics.Path != "" {
-		found, at, err := b.scrapeQuiet(ctx, quietLimit)
-		if err != nil {
-			return c, err
-		}
-		c = b.engine.Metrics.counters(found)
-		c.MonoNs = at
+	if b.engine.Metrics.Path == "" {
+		return sdk.Counters{MonoNs: sdk.MonoNow()}, nil
 	}
-	c.Named = append(c.Named, b.report.Named()...)
+	found, at, err := b.scrapeQuiet(ctx, quietLimit)
+	if err != nil {
+		return sdk.Counters{}, err
+	}
+	c := b.engine.Metrics.counters(found)
+	c.MonoNs = at
 	return c, nil
 }
 

@@ -30,8 +30,13 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 	defer gone()
 	var err error
 	b.report, err = b.generator.Run(alive, run)
+	run.SetClient(b.report.Health(run.Spec().Loop))
 	for _, w := range b.report.Warnings() {
-		serve.Logger().Warn(w.Message, "code", w.Code)
+		w.Message = b.hide(w.Message)
+		run.Warn(w)
+		if err != nil { // then nothing but the log tells of them
+			serve.Logger().Warn(w.Message, "code", w.Code)
+		}
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), sdk.ErrAborted), ctx.Err() != nil:

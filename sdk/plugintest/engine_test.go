@@ -87,6 +87,7 @@ func (e *engine) Load(_ context.Context, req sdk.LoadRequest, progress *sdk.Prog
 func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	e.runs.Add(1)
 	defer e.linger(ctx)
+	e.note(run)
 	if run.Spec().Loop == sdk.LoopBatch {
 		var endNs int64
 		for pass := range run.Passes(ctx) {
@@ -122,6 +123,12 @@ func (e *engine) linger(ctx context.Context) {
 	aborted := errors.Is(context.Cause(ctx), sdk.ErrAborted)
 	if e.mode == "slow abort" && aborted || e.mode == "slow cancel" && ctx.Err() != nil && !aborted {
 		time.Sleep(time.Second)
+	}
+}
+
+func (e *engine) note(run *sdk.Run) {
+	if e.mode == "unnamed warning" {
+		run.Warn(sdk.Warning{Code: "Too slow", Message: "the client is too slow"})
 	}
 }
 

@@ -48,6 +48,9 @@ func loads(ctx context.Context, s *suite) error {
 		return err
 	}
 	wrong := append(judgeStages(e), judgeResolved(e.Description().BackendSchema, e.cell.Parameters, e.report.Resolved)...)
+	if err := judgeWarnings(e.report.Warnings); err != nil {
+		wrong = append(wrong, err)
+	}
 	if e.report.Engine == "" {
 		wrong = append(wrong, errors.New("the report does not name the engine"))
 	}

@@ -72,6 +72,7 @@ var wrongs = []struct {
 	{"backend", "unresolved", "Load reports", []string{"threads is missing"}},
 	{"backend", "short output", "passes, requests", []string{"has 3 output tokens"}},
 	{"backend", "failures", "passes, requests", []string{"it never works"}},
+	{"backend", "unnamed warning", "passes, requests", []string{"Too slow", "lower-case words"}},
 	{"backend", "concurrency", "a closed loop", []string{"4 requests were in flight"}},
 	{"backend", "gaps inside", "gaps between passes", []string{"0s on average lie between"}},
 	{"backend", "falling counter", "the engine's counters", []string{"fell from -1"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -92,8 +93,24 @@ func (e *engine) judgeCompletions(completions sdk.Completions, low, high uint32)
 	return nil
 }
 
+// warningCode is how the code of a warning is written.
+var warningCode = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+// judgeWarnings wants notes that a program can tell apart and a person read.
+func judgeWarnings(list []sdk.Warning) error {
+	for _, w := range list {
+		if !warningCode.MatchString(w.Code) || w.Message == "" {
+			return fmt.Errorf("the warning %+v needs a code of lower-case words with underscores, and a message", w)
+		}
+	}
+	return nil
+}
+
 func (e *engine) judgeTotals(f sdk.Finished, reason sdk.FinishReason, requests int64) error {
 	tokens := requests * int64(e.maxTokens())
+	if err := judgeWarnings(f.Warnings); err != nil {
+		return err
+	}
 	switch {
 	case f.Reason != reason:
 		return fmt.Errorf("it ended for the reason %q and should for %q", f.Reason, reason)

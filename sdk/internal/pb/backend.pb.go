@@ -2249,9 +2249,14 @@ type Finished struct {
 	// The request as it was understood; differing from it is a fault.
 	Applied *RunRequest `protobuf:"bytes,5,opt,name=applied,proto3" json:"applied,omitempty"`
 	// Totals of what was sent on this stream, to prove that nothing was lost.
-	Completions   int64 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"`
-	Passes        int64 `protobuf:"varint,7,opt,name=passes,proto3" json:"passes,omitempty"`
-	OutputTokens  int64 `protobuf:"varint,8,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	Completions  int64 `protobuf:"varint,6,opt,name=completions,proto3" json:"completions,omitempty"`
+	Passes       int64 `protobuf:"varint,7,opt,name=passes,proto3" json:"passes,omitempty"`
+	OutputTokens int64 `protobuf:"varint,8,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// Notes of this Run that belong in the result, such as a client that was too
+	// slow for its load.
+	Warnings []*Warning `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Where a client apart from the engine made the load; absent = none did.
+	Client        *ClientHealth `protobuf:"bytes,10,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2342,6 +2347,163 @@ func (x *Finished) GetOutputTokens() int64 {
 	return 0
 }
 
+func (x *Finished) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *Finished) GetClient() *ClientHealth {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+// ClientHealth says how the client that made a Run's load fared: how late it
+// sent and how late it saw. Absent = not known, or without a meaning in the
+// Run's loop.
+type ClientHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Actual minus intended sending, of open loops.
+	LatenessP50Ns  *int64 `protobuf:"varint,1,opt,name=lateness_p50_ns,json=latenessP50Ns,proto3,oneof" json:"lateness_p50_ns,omitempty"`
+	LatenessP99Ns  *int64 `protobuf:"varint,2,opt,name=lateness_p99_ns,json=latenessP99Ns,proto3,oneof" json:"lateness_p99_ns,omitempty"`
+	LatenessMostNs *int64 `protobuf:"varint,3,opt,name=lateness_most_ns,json=latenessMostNs,proto3,oneof" json:"lateness_most_ns,omitempty"`
+	// From the receive stamp to the moment at which the client had the data.
+	DelayP50Ns  *int64 `protobuf:"varint,4,opt,name=delay_p50_ns,json=delayP50Ns,proto3,oneof" json:"delay_p50_ns,omitempty"`
+	DelayP99Ns  *int64 `protobuf:"varint,5,opt,name=delay_p99_ns,json=delayP99Ns,proto3,oneof" json:"delay_p99_ns,omitempty"`
+	DelayMostNs *int64 `protobuf:"varint,6,opt,name=delay_most_ns,json=delayMostNs,proto3,oneof" json:"delay_most_ns,omitempty"`
+	// CPU time by wall time, in cores: of the client's process, and of its
+	// busiest thread.
+	CpuShare       *float64 `protobuf:"fixed64,7,opt,name=cpu_share,json=cpuShare,proto3,oneof" json:"cpu_share,omitempty"`
+	ThreadCpuShare *float64 `protobuf:"fixed64,8,opt,name=thread_cpu_share,json=threadCpuShare,proto3,oneof" json:"thread_cpu_share,omitempty"`
+	Reads          *int64   `protobuf:"varint,9,opt,name=reads,proto3,oneof" json:"reads,omitempty"`
+	// Events that came in one read with an earlier one and share its stamp.
+	MergedEvents *int64 `protobuf:"varint,10,opt,name=merged_events,json=mergedEvents,proto3,oneof" json:"merged_events,omitempty"`
+	// "kernel": stamps are the kernel's, of the moment at which data arrived.
+	// "user": they are the client's own.
+	StampSource string `protobuf:"bytes,11,opt,name=stamp_source,json=stampSource,proto3" json:"stamp_source,omitempty"`
+	// Reads that have the client's own stamp for lack of a kernel's.
+	FallbackStamps *int64 `protobuf:"varint,12,opt,name=fallback_stamps,json=fallbackStamps,proto3,oneof" json:"fallback_stamps,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ClientHealth) Reset() {
+	*x = ClientHealth{}
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientHealth) ProtoMessage() {}
+
+func (x *ClientHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientHealth.ProtoReflect.Descriptor instead.
+func (*ClientHealth) Descriptor() ([]byte, []int) {
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ClientHealth) GetLatenessP50Ns() int64 {
+	if x != nil && x.LatenessP50Ns != nil {
+		return *x.LatenessP50Ns
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetLatenessP99Ns() int64 {
+	if x != nil && x.LatenessP99Ns != nil {
+		return *x.LatenessP99Ns
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetLatenessMostNs() int64 {
+	if x != nil && x.LatenessMostNs != nil {
+		return *x.LatenessMostNs
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetDelayP50Ns() int64 {
+	if x != nil && x.DelayP50Ns != nil {
+		return *x.DelayP50Ns
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetDelayP99Ns() int64 {
+	if x != nil && x.DelayP99Ns != nil {
+		return *x.DelayP99Ns
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetDelayMostNs() int64 {
+	if x != nil && x.DelayMostNs != nil {
+		return *x.DelayMostNs
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetCpuShare() float64 {
+	if x != nil && x.CpuShare != nil {
+		return *x.CpuShare
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetThreadCpuShare() float64 {
+	if x != nil && x.ThreadCpuShare != nil {
+		return *x.ThreadCpuShare
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetReads() int64 {
+	if x != nil && x.Reads != nil {
+		return *x.Reads
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetMergedEvents() int64 {
+	if x != nil && x.MergedEvents != nil {
+		return *x.MergedEvents
+	}
+	return 0
+}
+
+func (x *ClientHealth) GetStampSource() string {
+	if x != nil {
+		return x.StampSource
+	}
+	return ""
+}
+
+func (x *ClientHealth) GetFallbackStamps() int64 {
+	if x != nil && x.FallbackStamps != nil {
+		return *x.FallbackStamps
+	}
+	return 0
+}
+
 type StopRequest struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	RequiredFeatures []string               `protobuf:"bytes,1,rep,name=required_features,json=requiredFeatures,proto3" json:"required_features,omitempty"`
@@ -2352,7 +2514,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2526,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[25]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2539,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{25}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StopRequest) GetRequiredFeatures() []string {
@@ -2404,7 +2566,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2578,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[26]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2591,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{26}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StopResponse) GetWasRunning() bool {
@@ -2448,7 +2610,7 @@ type CountersRequest struct {
 
 func (x *CountersRequest) Reset() {
 	*x = CountersRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2622,7 @@ func (x *CountersRequest) String() string {
 func (*CountersRequest) ProtoMessage() {}
 
 func (x *CountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[27]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2635,7 @@ func (x *CountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRequest.ProtoReflect.Descriptor instead.
 func (*CountersRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{27}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CountersRequest) GetRequiredFeatures() []string {
@@ -2492,7 +2654,7 @@ type CountersResponse struct {
 
 func (x *CountersResponse) Reset() {
 	*x = CountersResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2504,7 +2666,7 @@ func (x *CountersResponse) String() string {
 func (*CountersResponse) ProtoMessage() {}
 
 func (x *CountersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[28]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2517,7 +2679,7 @@ func (x *CountersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersResponse.ProtoReflect.Descriptor instead.
 func (*CountersResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{28}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CountersResponse) GetCounters() *Counters {
@@ -2548,7 +2710,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2560,7 +2722,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[29]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2573,7 +2735,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{29}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Counters) GetMonoNs() int64 {
@@ -2674,7 +2836,7 @@ type NamedMetric struct {
 
 func (x *NamedMetric) Reset() {
 	*x = NamedMetric{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +2848,7 @@ func (x *NamedMetric) String() string {
 func (*NamedMetric) ProtoMessage() {}
 
 func (x *NamedMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[30]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +2861,7 @@ func (x *NamedMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedMetric.ProtoReflect.Descriptor instead.
 func (*NamedMetric) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{30}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NamedMetric) GetName() string {
@@ -2740,7 +2902,7 @@ type UnloadRequest struct {
 
 func (x *UnloadRequest) Reset() {
 	*x = UnloadRequest{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +2914,7 @@ func (x *UnloadRequest) String() string {
 func (*UnloadRequest) ProtoMessage() {}
 
 func (x *UnloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[31]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +2927,7 @@ func (x *UnloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadRequest.ProtoReflect.Descriptor instead.
 func (*UnloadRequest) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{31}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UnloadRequest) GetRequiredFeatures() []string {
@@ -2790,7 +2952,7 @@ type UnloadResponse struct {
 
 func (x *UnloadResponse) Reset() {
 	*x = UnloadResponse{}
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2802,7 +2964,7 @@ func (x *UnloadResponse) String() string {
 func (*UnloadResponse) ProtoMessage() {}
 
 func (x *UnloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_llem_plugin_v1_backend_proto_msgTypes[32]
+	mi := &file_llem_plugin_v1_backend_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2815,7 +2977,7 @@ func (x *UnloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadResponse.ProtoReflect.Descriptor instead.
 func (*UnloadResponse) Descriptor() ([]byte, []int) {
-	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{32}
+	return file_llem_plugin_v1_backend_proto_rawDescGZIP(), []int{33}
 }
 
 var File_llem_plugin_v1_backend_proto protoreflect.FileDescriptor
@@ -2993,7 +3155,7 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\x05Steps\x12\x15\n" +
 	"\x06end_ns\x18\x01 \x03(\x03R\x05endNs\x12%\n" +
 	"\x0eprefill_tokens\x18\x02 \x03(\rR\rprefillTokens\x12#\n" +
-	"\rdecode_tokens\x18\x03 \x03(\rR\fdecodeTokens\"\xd0\x02\n" +
+	"\rdecode_tokens\x18\x03 \x03(\rR\fdecodeTokens\"\xbb\x03\n" +
 	"\bFinished\x12\x17\n" +
 	"\amono_ns\x18\x01 \x01(\x03R\x06monoNs\x124\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x1c.llem.plugin.v1.FinishReasonR\x06reason\x120\n" +
@@ -3002,7 +3164,39 @@ const file_llem_plugin_v1_backend_proto_rawDesc = "" +
 	"\aapplied\x18\x05 \x01(\v2\x1a.llem.plugin.v1.RunRequestR\aapplied\x12 \n" +
 	"\vcompletions\x18\x06 \x01(\x03R\vcompletions\x12\x16\n" +
 	"\x06passes\x18\a \x01(\x03R\x06passes\x12#\n" +
-	"\routput_tokens\x18\b \x01(\x03R\foutputTokens\"h\n" +
+	"\routput_tokens\x18\b \x01(\x03R\foutputTokens\x123\n" +
+	"\bwarnings\x18\t \x03(\v2\x17.llem.plugin.v1.WarningR\bwarnings\x124\n" +
+	"\x06client\x18\n" +
+	" \x01(\v2\x1c.llem.plugin.v1.ClientHealthR\x06client\"\xb9\x05\n" +
+	"\fClientHealth\x12+\n" +
+	"\x0flateness_p50_ns\x18\x01 \x01(\x03H\x00R\rlatenessP50Ns\x88\x01\x01\x12+\n" +
+	"\x0flateness_p99_ns\x18\x02 \x01(\x03H\x01R\rlatenessP99Ns\x88\x01\x01\x12-\n" +
+	"\x10lateness_most_ns\x18\x03 \x01(\x03H\x02R\x0elatenessMostNs\x88\x01\x01\x12%\n" +
+	"\fdelay_p50_ns\x18\x04 \x01(\x03H\x03R\n" +
+	"delayP50Ns\x88\x01\x01\x12%\n" +
+	"\fdelay_p99_ns\x18\x05 \x01(\x03H\x04R\n" +
+	"delayP99Ns\x88\x01\x01\x12'\n" +
+	"\rdelay_most_ns\x18\x06 \x01(\x03H\x05R\vdelayMostNs\x88\x01\x01\x12 \n" +
+	"\tcpu_share\x18\a \x01(\x01H\x06R\bcpuShare\x88\x01\x01\x12-\n" +
+	"\x10thread_cpu_share\x18\b \x01(\x01H\aR\x0ethreadCpuShare\x88\x01\x01\x12\x19\n" +
+	"\x05reads\x18\t \x01(\x03H\bR\x05reads\x88\x01\x01\x12(\n" +
+	"\rmerged_events\x18\n" +
+	" \x01(\x03H\tR\fmergedEvents\x88\x01\x01\x12!\n" +
+	"\fstamp_source\x18\v \x01(\tR\vstampSource\x12,\n" +
+	"\x0ffallback_stamps\x18\f \x01(\x03H\n" +
+	"R\x0efallbackStamps\x88\x01\x01B\x12\n" +
+	"\x10_lateness_p50_nsB\x12\n" +
+	"\x10_lateness_p99_nsB\x13\n" +
+	"\x11_lateness_most_nsB\x0f\n" +
+	"\r_delay_p50_nsB\x0f\n" +
+	"\r_delay_p99_nsB\x10\n" +
+	"\x0e_delay_most_nsB\f\n" +
+	"\n" +
+	"_cpu_shareB\x13\n" +
+	"\x11_thread_cpu_shareB\b\n" +
+	"\x06_readsB\x10\n" +
+	"\x0e_merged_eventsB\x12\n" +
+	"\x10_fallback_stamps\"h\n" +
 	"\vStopRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.llem.plugin.v1.StopKindR\x04kind\"/\n" +
@@ -3100,7 +3294,7 @@ func file_llem_plugin_v1_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_llem_plugin_v1_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_llem_plugin_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_llem_plugin_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_llem_plugin_v1_backend_proto_goTypes = []any{
 	(StageKind)(0),           // 0: llem.plugin.v1.StageKind
 	(StageMoment)(0),         // 1: llem.plugin.v1.StageMoment
@@ -3132,40 +3326,41 @@ var file_llem_plugin_v1_backend_proto_goTypes = []any{
 	(*Completion)(nil),       // 27: llem.plugin.v1.Completion
 	(*Steps)(nil),            // 28: llem.plugin.v1.Steps
 	(*Finished)(nil),         // 29: llem.plugin.v1.Finished
-	(*StopRequest)(nil),      // 30: llem.plugin.v1.StopRequest
-	(*StopResponse)(nil),     // 31: llem.plugin.v1.StopResponse
-	(*CountersRequest)(nil),  // 32: llem.plugin.v1.CountersRequest
-	(*CountersResponse)(nil), // 33: llem.plugin.v1.CountersResponse
-	(*Counters)(nil),         // 34: llem.plugin.v1.Counters
-	(*NamedMetric)(nil),      // 35: llem.plugin.v1.NamedMetric
-	(*UnloadRequest)(nil),    // 36: llem.plugin.v1.UnloadRequest
-	(*UnloadResponse)(nil),   // 37: llem.plugin.v1.UnloadResponse
-	nil,                      // 38: llem.plugin.v1.LoadRequest.SecretsEntry
-	(*Cell)(nil),             // 39: llem.plugin.v1.Cell
-	(*TableValue)(nil),       // 40: llem.plugin.v1.TableValue
-	(EdgeKind)(0),            // 41: llem.plugin.v1.EdgeKind
-	(*Sampling)(nil),         // 42: llem.plugin.v1.Sampling
-	(Loop)(0),                // 43: llem.plugin.v1.Loop
+	(*ClientHealth)(nil),     // 30: llem.plugin.v1.ClientHealth
+	(*StopRequest)(nil),      // 31: llem.plugin.v1.StopRequest
+	(*StopResponse)(nil),     // 32: llem.plugin.v1.StopResponse
+	(*CountersRequest)(nil),  // 33: llem.plugin.v1.CountersRequest
+	(*CountersResponse)(nil), // 34: llem.plugin.v1.CountersResponse
+	(*Counters)(nil),         // 35: llem.plugin.v1.Counters
+	(*NamedMetric)(nil),      // 36: llem.plugin.v1.NamedMetric
+	(*UnloadRequest)(nil),    // 37: llem.plugin.v1.UnloadRequest
+	(*UnloadResponse)(nil),   // 38: llem.plugin.v1.UnloadResponse
+	nil,                      // 39: llem.plugin.v1.LoadRequest.SecretsEntry
+	(*Cell)(nil),             // 40: llem.plugin.v1.Cell
+	(*TableValue)(nil),       // 41: llem.plugin.v1.TableValue
+	(EdgeKind)(0),            // 42: llem.plugin.v1.EdgeKind
+	(*Sampling)(nil),         // 43: llem.plugin.v1.Sampling
+	(Loop)(0),                // 44: llem.plugin.v1.Loop
 }
 var file_llem_plugin_v1_backend_proto_depIdxs = []int32{
-	39, // 0: llem.plugin.v1.LoadRequest.cell:type_name -> llem.plugin.v1.Cell
-	38, // 1: llem.plugin.v1.LoadRequest.secrets:type_name -> llem.plugin.v1.LoadRequest.SecretsEntry
+	40, // 0: llem.plugin.v1.LoadRequest.cell:type_name -> llem.plugin.v1.Cell
+	39, // 1: llem.plugin.v1.LoadRequest.secrets:type_name -> llem.plugin.v1.LoadRequest.SecretsEntry
 	8,  // 2: llem.plugin.v1.LoadResponse.stage:type_name -> llem.plugin.v1.Stage
 	12, // 3: llem.plugin.v1.LoadResponse.report:type_name -> llem.plugin.v1.LoadReport
 	7,  // 4: llem.plugin.v1.LoadResponse.heartbeat:type_name -> llem.plugin.v1.LoadHeartbeat
 	0,  // 5: llem.plugin.v1.Stage.kind:type_name -> llem.plugin.v1.StageKind
 	1,  // 6: llem.plugin.v1.Stage.moment:type_name -> llem.plugin.v1.StageMoment
 	9,  // 7: llem.plugin.v1.LoadReport.packages:type_name -> llem.plugin.v1.Package
-	40, // 8: llem.plugin.v1.LoadReport.resolved:type_name -> llem.plugin.v1.TableValue
+	41, // 8: llem.plugin.v1.LoadReport.resolved:type_name -> llem.plugin.v1.TableValue
 	10, // 9: llem.plugin.v1.LoadReport.model:type_name -> llem.plugin.v1.ModelIdentity
 	11, // 10: llem.plugin.v1.LoadReport.devices:type_name -> llem.plugin.v1.DeviceUse
 	13, // 11: llem.plugin.v1.LoadReport.warnings:type_name -> llem.plugin.v1.Warning
-	41, // 12: llem.plugin.v1.LoadReport.edge:type_name -> llem.plugin.v1.EdgeKind
+	42, // 12: llem.plugin.v1.LoadReport.edge:type_name -> llem.plugin.v1.EdgeKind
 	16, // 13: llem.plugin.v1.TokenizeResponse.sequences:type_name -> llem.plugin.v1.TokenIds
 	18, // 14: llem.plugin.v1.PrepareRequest.header:type_name -> llem.plugin.v1.WorkHeader
 	19, // 15: llem.plugin.v1.PrepareRequest.items:type_name -> llem.plugin.v1.WorkItem
-	42, // 16: llem.plugin.v1.WorkHeader.sampling:type_name -> llem.plugin.v1.Sampling
-	43, // 17: llem.plugin.v1.RunRequest.loop:type_name -> llem.plugin.v1.Loop
+	43, // 16: llem.plugin.v1.WorkHeader.sampling:type_name -> llem.plugin.v1.Sampling
+	44, // 17: llem.plugin.v1.RunRequest.loop:type_name -> llem.plugin.v1.Loop
 	2,  // 18: llem.plugin.v1.RunRequest.record:type_name -> llem.plugin.v1.Record
 	23, // 19: llem.plugin.v1.RunResponse.started:type_name -> llem.plugin.v1.Started
 	24, // 20: llem.plugin.v1.RunResponse.heartbeat:type_name -> llem.plugin.v1.Heartbeat
@@ -3175,31 +3370,33 @@ var file_llem_plugin_v1_backend_proto_depIdxs = []int32{
 	29, // 24: llem.plugin.v1.RunResponse.finished:type_name -> llem.plugin.v1.Finished
 	27, // 25: llem.plugin.v1.Completions.items:type_name -> llem.plugin.v1.Completion
 	3,  // 26: llem.plugin.v1.Finished.reason:type_name -> llem.plugin.v1.FinishReason
-	34, // 27: llem.plugin.v1.Finished.before:type_name -> llem.plugin.v1.Counters
-	34, // 28: llem.plugin.v1.Finished.after:type_name -> llem.plugin.v1.Counters
+	35, // 27: llem.plugin.v1.Finished.before:type_name -> llem.plugin.v1.Counters
+	35, // 28: llem.plugin.v1.Finished.after:type_name -> llem.plugin.v1.Counters
 	21, // 29: llem.plugin.v1.Finished.applied:type_name -> llem.plugin.v1.RunRequest
-	4,  // 30: llem.plugin.v1.StopRequest.kind:type_name -> llem.plugin.v1.StopKind
-	34, // 31: llem.plugin.v1.CountersResponse.counters:type_name -> llem.plugin.v1.Counters
-	35, // 32: llem.plugin.v1.Counters.named:type_name -> llem.plugin.v1.NamedMetric
-	5,  // 33: llem.plugin.v1.BackendService.Load:input_type -> llem.plugin.v1.LoadRequest
-	14, // 34: llem.plugin.v1.BackendService.Tokenize:input_type -> llem.plugin.v1.TokenizeRequest
-	17, // 35: llem.plugin.v1.BackendService.Prepare:input_type -> llem.plugin.v1.PrepareRequest
-	21, // 36: llem.plugin.v1.BackendService.Run:input_type -> llem.plugin.v1.RunRequest
-	30, // 37: llem.plugin.v1.BackendService.Stop:input_type -> llem.plugin.v1.StopRequest
-	32, // 38: llem.plugin.v1.BackendService.Counters:input_type -> llem.plugin.v1.CountersRequest
-	36, // 39: llem.plugin.v1.BackendService.Unload:input_type -> llem.plugin.v1.UnloadRequest
-	6,  // 40: llem.plugin.v1.BackendService.Load:output_type -> llem.plugin.v1.LoadResponse
-	15, // 41: llem.plugin.v1.BackendService.Tokenize:output_type -> llem.plugin.v1.TokenizeResponse
-	20, // 42: llem.plugin.v1.BackendService.Prepare:output_type -> llem.plugin.v1.PrepareResponse
-	22, // 43: llem.plugin.v1.BackendService.Run:output_type -> llem.plugin.v1.RunResponse
-	31, // 44: llem.plugin.v1.BackendService.Stop:output_type -> llem.plugin.v1.StopResponse
-	33, // 45: llem.plugin.v1.BackendService.Counters:output_type -> llem.plugin.v1.CountersResponse
-	37, // 46: llem.plugin.v1.BackendService.Unload:output_type -> llem.plugin.v1.UnloadResponse
-	40, // [40:47] is the sub-list for method output_type
-	33, // [33:40] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	13, // 30: llem.plugin.v1.Finished.warnings:type_name -> llem.plugin.v1.Warning
+	30, // 31: llem.plugin.v1.Finished.client:type_name -> llem.plugin.v1.ClientHealth
+	4,  // 32: llem.plugin.v1.StopRequest.kind:type_name -> llem.plugin.v1.StopKind
+	35, // 33: llem.plugin.v1.CountersResponse.counters:type_name -> llem.plugin.v1.Counters
+	36, // 34: llem.plugin.v1.Counters.named:type_name -> llem.plugin.v1.NamedMetric
+	5,  // 35: llem.plugin.v1.BackendService.Load:input_type -> llem.plugin.v1.LoadRequest
+	14, // 36: llem.plugin.v1.BackendService.Tokenize:input_type -> llem.plugin.v1.TokenizeRequest
+	17, // 37: llem.plugin.v1.BackendService.Prepare:input_type -> llem.plugin.v1.PrepareRequest
+	21, // 38: llem.plugin.v1.BackendService.Run:input_type -> llem.plugin.v1.RunRequest
+	31, // 39: llem.plugin.v1.BackendService.Stop:input_type -> llem.plugin.v1.StopRequest
+	33, // 40: llem.plugin.v1.BackendService.Counters:input_type -> llem.plugin.v1.CountersRequest
+	37, // 41: llem.plugin.v1.BackendService.Unload:input_type -> llem.plugin.v1.UnloadRequest
+	6,  // 42: llem.plugin.v1.BackendService.Load:output_type -> llem.plugin.v1.LoadResponse
+	15, // 43: llem.plugin.v1.BackendService.Tokenize:output_type -> llem.plugin.v1.TokenizeResponse
+	20, // 44: llem.plugin.v1.BackendService.Prepare:output_type -> llem.plugin.v1.PrepareResponse
+	22, // 45: llem.plugin.v1.BackendService.Run:output_type -> llem.plugin.v1.RunResponse
+	32, // 46: llem.plugin.v1.BackendService.Stop:output_type -> llem.plugin.v1.StopResponse
+	34, // 47: llem.plugin.v1.BackendService.Counters:output_type -> llem.plugin.v1.CountersResponse
+	38, // 48: llem.plugin.v1.BackendService.Unload:output_type -> llem.plugin.v1.UnloadResponse
+	42, // [42:49] is the sub-list for method output_type
+	35, // [35:42] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_llem_plugin_v1_backend_proto_init() }
@@ -3226,14 +3423,15 @@ func file_llem_plugin_v1_backend_proto_init() {
 		(*RunResponse_Finished)(nil),
 	}
 	file_llem_plugin_v1_backend_proto_msgTypes[22].OneofWrappers = []any{}
-	file_llem_plugin_v1_backend_proto_msgTypes[29].OneofWrappers = []any{}
+	file_llem_plugin_v1_backend_proto_msgTypes[25].OneofWrappers = []any{}
+	file_llem_plugin_v1_backend_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_llem_plugin_v1_backend_proto_rawDesc), len(file_llem_plugin_v1_backend_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

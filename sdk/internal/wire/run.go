@@ -95,6 +95,7 @@ func ToRunEvent(e sdk.RunEvent) *pb.RunResponse {
 		return &pb.RunResponse{Event: &pb.RunResponse_Finished{Finished: &pb.Finished{
 			MonoNs: x.MonoNs, Reason: reasons.to(x.Reason), Before: ToCounters(x.Before), After: ToCounters(x.After),
 			Applied: ToRunSpec(x.Applied), Completions: x.Completions, Passes: x.Passes, OutputTokens: x.OutputTokens,
+			Warnings: ToWarnings(x.Warnings), Client: toClient(x.Client),
 		}}}
 	}
 	// RunEvent is closed: only the types above satisfy it.
@@ -150,6 +151,7 @@ func FromRunEvent(r *pb.RunResponse) (sdk.RunEvent, error) {
 			MonoNs: f.GetMonoNs(), Reason: reasons.from(f.GetReason()), Before: FromCounters(f.GetBefore()),
 			After: FromCounters(f.GetAfter()), Applied: applied, Completions: f.GetCompletions(),
 			Passes: f.GetPasses(), OutputTokens: f.GetOutputTokens(),
+			Warnings: FromWarnings(f.GetWarnings()), Client: fromClient(f.GetClient()),
 		}, nil
 	}
 	return nil, nil
