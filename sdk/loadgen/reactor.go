@@ -184,7 +184,7 @@ func (r *reactor) event(ctx context.Context, e *unix.EpollEvent) {
 		var buffer [8]byte
 		_, _ = unix.Read(r.wake, buffer[:])
 		if ctx.Err() != nil {
-			r.abort()
+			r.abort(ctx)
 		}
 		return
 	}
@@ -330,12 +330,20 @@ func (r *reactor) sweep(ctx context.Context) {
 		r.resume(ctx)
 	}
 	if ctx.Err() != nil {
-		r.abort()
+		r.abort(ctx)
 	}
 }
 
-// abort breaks off what is in flight, as the host asked.
-func (r *reactor) abort() { r.breakOff("") }
+// abort breaks off what is in flight: as the host asked, or because the server is
+// known to be gone, which is a failure of each request.
+func (r *reactor) abort(ctx context.Context) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, sdk.ErrAborted), errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		r.breakOff("")
+	default:
+		r.breakOff("server_gone: " + cause.Error())
+	}
+}
 
 // breakOff ends all that is in flight; with a reason, as failed.
 func (r *reactor) breakOff(reason string) {

@@ -98,7 +98,10 @@ func serveTokens(args []string) int {
 	if err := child.Start(); err != nil {
 		return 1
 	}
-	var prompts, outputs, running atomic.Int64
+	if behave == "is deaf" { // the kernel takes connections for it
+		select {}
+	}
+	var prompts, outputs, running, refused atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, r *http.Request) {
@@ -126,11 +129,23 @@ func serveTokens(args []string) int {
 			_ = listener.Close()
 			os.Exit(0)
 		}
+		switch status := map[string]int{"is busy": http.StatusTooManyRequests, "is broken": http.StatusInternalServerError}[behave]; {
+		case status != 0 && q.Most > 2 && refused.Add(1) <= 10:
+			http.Error(w, "not now", status)
+			return
+		case behave == "is mute":
+			<-r.Context().Done()
+			return
+		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		running.Add(1)
 		defer running.Add(-1)
 		prompts.Add(int64(len(q.Prompt)))
 		for i := range q.Most {
+			if behave == "dies in a stream" && i == 3 {
+				fmt.Println("Fatal Python error: Segmentation fault")
+				os.Exit(139)
+			}
 			outputs.Add(1)
 			finish := "null"
 			if i == q.Most-1 {
@@ -147,7 +162,11 @@ func serveTokens(args []string) int {
 		fmt.Fprintf(w, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":%d}}\n\ndata: [DONE]\n\n", len(q.Prompt), q.Most)
 	})
 	fmt.Println("weights loaded")
-	err = http.Serve(listener, mux)
+	server := &http.Server{Handler: mux}
+	if behave == "is impatient" {
+		server.IdleTimeout = 20 * time.Millisecond
+	}
+	err = server.Serve(listener)
 	fmt.Println(err)
 	return 1
 }

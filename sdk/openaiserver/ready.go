@@ -20,7 +20,7 @@ const probeTimeout = 2 * time.Second
 
 // awaitReady returns when the server is up. One that ends before is explained.
 func (b *backend) awaitReady(ctx context.Context) error {
-	limit := time.Duration(b.settings.Int(timeoutKey, startLimitS)) * time.Second
+	limit := b.startLimit()
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
 	defer cancel()
 	ticker := time.NewTicker(readyPoll)
@@ -45,10 +45,14 @@ func (b *backend) awaitReady(ctx context.Context) error {
 		case <-b.exited():
 			return b.died("start the server")
 		case <-ctx.Done():
-			return b.notReady(ctx, limit, last)
+			return b.notReady(ctx, b.engine.Ready, limit, last)
 		case <-ticker.C:
 		}
 	}
+}
+
+func (b *backend) startLimit() time.Duration {
+	return time.Duration(b.settings.Int(timeoutKey, startLimitS)) * time.Second
 }
 
 func forbidden(err error) bool {
@@ -62,11 +66,11 @@ func (b *backend) wrongKey(err error) error {
 
 var errNotReady = errors.New("the server's time to start is over")
 
-func (b *backend) notReady(ctx context.Context, limit time.Duration, last error) error {
+func (b *backend) notReady(ctx context.Context, asked string, limit time.Duration, last error) error {
 	if !errors.Is(context.Cause(ctx), errNotReady) {
 		return ctx.Err()
 	}
-	message := fmt.Sprintf("the server does not answer %s after %v", b.engine.Ready, limit)
+	message := fmt.Sprintf("the server does not answer %s after %v", asked, limit)
 	if last != nil {
 		message += fmt.Sprintf(" (%v)", last)
 	}
@@ -94,11 +98,17 @@ func (b *backend) tryOut(ctx context.Context) error {
 			}
 		}
 	})
-	alive, gone := b.whileAlive(ctx)
+	limit := b.startLimit()
+	inTime, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
+	defer cancel()
+	alive, gone := b.whileAlive(inTime)
 	defer gone()
 	_, err := b.generator.Run(alive, run)
 	if _, finish := run.Finish(); err == nil {
 		err = finish
+	}
+	if inTime.Err() != nil && (b.process == nil || !b.process.dead()) {
+		return b.notReady(inTime, "a request of two tokens", limit, nil)
 	}
 	if err == nil && failure != "" {
 		err = fmt.Errorf("a request of two tokens failed: %s", failure)
