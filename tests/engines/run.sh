@@ -16,6 +16,8 @@ for study in small simulated; do
 done
 LLEM_RESULTS=$results "$environment/bin/python" -m pytest -q tests/engines
 
+tests/engines/python.sh "$environment/bin/python"
+
 # The pytorch backend with real torch and transformers, on the CPU.
 "$torch/bin/python" tests/engines/tiny_model.py "$results/model"
 go vet -tags engines ./plugins/pytorch/...

@@ -39,6 +39,7 @@ for p in $plugins; do
 done
 for example in "$root"/examples/plugins/*/; do
   name=$(basename "$example")
+  [ -e "$example/go.mod" ] || continue # Python: tests/engines/python.sh
   cp -r "$example" "$work/$name"
   (cd "$work/$name" && go mod tidy && go build -o "$work/bin/$name" .)
   "$work/bin/llem" plugins install --dir "$work/plugins" "$work/bin/$name"
