@@ -50,15 +50,19 @@ const (
 
 // Fit is E = a*time + s*steps + p*prefill tokens + d*decode tokens.
 type Fit struct {
-	IdleW           float64 `json:"idle_w"`
-	StepJ           float64 `json:"step_j"`
-	PrefillTokenJ   float64 `json:"prefill_token_j"`
-	DecodeTokenJ    float64 `json:"decode_token_j"`
-	Shapes          int     `json:"shapes"`
-	ResidualRel     float64 `json:"residual_rel"`
-	LeaveOutRel     float64 `json:"leave_out_rel"`
-	LeaveOutShape   string  `json:"leave_out_shape"`
-	MostCorrelation float64 `json:"most_correlation"`
+	IdleW         float64 `json:"idle_w"`
+	StepJ         float64 `json:"step_j"`
+	PrefillTokenJ float64 `json:"prefill_token_j"`
+	DecodeTokenJ  float64 `json:"decode_token_j"`
+	Shapes        int     `json:"shapes"`
+	ResidualRel   float64 `json:"residual_rel"`
+	// LeaveOutRel is the worst error of the joules of all loads of a shape together,
+	// by the fit that had not seen it; RepeatRel how far loads of one shape scatter,
+	// pooled over the shapes with several, nil if there are none.
+	LeaveOutRel     float64  `json:"leave_out_rel"`
+	LeaveOutShape   string   `json:"leave_out_shape"`
+	RepeatRel       *float64 `json:"repeat_rel,omitempty"`
+	MostCorrelation float64  `json:"most_correlation"`
 	// MostInflation is the greatest variance inflation of a coefficient.
 	MostInflation float64 `json:"most_inflation"`
 	// PrefillRel and DecodeRel are the half-widths of the two coefficients,
@@ -114,7 +118,7 @@ func Regress(points []Point) (Fit, error) {
 	}
 	f.IdleW, f.StepJ, f.PrefillTokenJ, f.DecodeTokenJ = c[0], c[1], c[2], c[3]
 	for i, v := range c {
-		if v < 0 {
+		if !(v >= 0) {
 			return f, fmt.Errorf("the joules of %s come out as %.3g, below zero", regressorNames[i], v)
 		}
 	}
@@ -132,12 +136,17 @@ func Regress(points []Point) (Fit, error) {
 			return f, fmt.Errorf("without shape %s: %w", shape, err)
 		}
 		without = append(without, c)
+		var foretold, measured float64
 		for _, p := range points {
-			if off := math.Abs(predict(c, p)/p.EnergyJ - 1); p.Shape == shape && off > f.LeaveOutRel {
-				f.LeaveOutRel, f.LeaveOutShape = off, shape
+			if p.Shape == shape {
+				foretold, measured = foretold+predict(c, p), measured+p.EnergyJ
 			}
 		}
+		if off := math.Abs(foretold/measured - 1); off > f.LeaveOutRel {
+			f.LeaveOutRel, f.LeaveOutShape = off, shape
+		}
 	}
+	f.RepeatRel = repeatRel(points, c)
 	if f.LeaveOutRel > mostLeaveOutRel {
 		return f, fmt.Errorf("shape %s, left out, is predicted %.0f %% wrong (at most %.0f %%)", f.LeaveOutShape, 100*f.LeaveOutRel, 100*mostLeaveOutRel)
 	}
@@ -153,8 +162,10 @@ func Regress(points []Point) (Fit, error) {
 // coefficientRel is the half-width of one coefficient as a fraction of it: the
 // greater of two. The first is t times the jackknife's standard error over shapes
 // left out, √((k-1)/k·Σ(c_i - mean)²). The second asks what the coefficient could
-// take of the error that the fit makes on unseen shapes, where it has its median
-// weight: a phase that is a small share of the joules cannot be known better.
+// take of the error that the fit makes on one load of an unseen shape, where it has
+// its median weight: a phase that is a small share of the joules cannot be known
+// better. That error is the worst shape's, with what its loads scatter by; where
+// shapes have one load each, the worst shape's holds both.
 func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j int) float64 {
 	k := float64(len(without))
 	mean, sum := 0.0, 0.0
@@ -172,7 +183,39 @@ func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j 
 		}
 	}
 	slices.Sort(shares)
-	return max(jackknife, f.LeaveOutRel/shares[len(shares)/2])
+	unseen := f.LeaveOutRel
+	if f.RepeatRel != nil {
+		unseen = math.Hypot(unseen, *f.RepeatRel)
+	}
+	return max(jackknife, unseen/shares[len(shares)/2])
+}
+
+// repeatRel is how far the loads of one shape lie from each other, relative to
+// what the fit makes of each, since they need not have the same work.
+func repeatRel(points []Point, c []float64) *float64 {
+	ratios := map[string][]float64{}
+	for _, p := range points {
+		if !p.idle() {
+			ratios[p.Shape] = append(ratios[p.Shape], p.EnergyJ/predict(c, p))
+		}
+	}
+	sum, df := 0.0, 0
+	for _, shape := range slices.Sorted(maps.Keys(ratios)) { // a sum must not depend on a map's order
+		list := ratios[shape]
+		mean := 0.0
+		for _, r := range list {
+			mean += r / float64(len(list))
+		}
+		for _, r := range list {
+			sum += (r - mean) * (r - mean)
+		}
+		df += len(list) - 1
+	}
+	if df == 0 {
+		return nil
+	}
+	sd := math.Sqrt(sum / float64(df))
+	return &sd
 }
 
 func predict(c []float64, p Point) float64 {

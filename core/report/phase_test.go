@@ -105,21 +105,24 @@ func TestPhasesByAlignment(t *testing.T) {
 }
 
 // fittedStudy has shapes of a server that needs 130 W, 0.4 J a step, 0.02 J a
-// prompt token and 0.05 J an output token.
+// prompt token and 0.05 J an output token after the first of each request, which
+// comes from prefill.
 func fittedStudy(concurrencies ...int) []result.Trial {
 	var list []result.Trial
 	for _, c := range concurrencies {
 		for _, in := range []int64{32, 512, 1024, 2048} {
-			for _, out := range []int64{16, 128, 512} {
+			for _, out := range []int64{4, 128, 512} {
 				id := fmt.Sprintf("c%d-%d-%d", c, in, out)
 				t := aTrial(id, 0, 0.5)
 				t.Cell.Definition = fmt.Sprintf(`{"plugin":"x","version":"","parameters":{},"model":{},"workload":{"requests":8,"input_tokens":%d,"output_tokens":%d},"load":{"mode":"closed","concurrency":%d}}`, in, out, c)
-				steps, prompt, output, cached := 40*out, 40*int64(c)*(in+8), 40*int64(c)*out, 40*int64(c)*8
+				requests := 40 * int64(c)
+				steps, prompt, output, cached := 40*out, requests*(in+8), requests*out, requests*8
 				seconds := float64(steps)*(0.01+1e-5*float64(c)) + float64(prompt-cached)*2e-5
 				t.Run = &result.Run{
-					EndNs: int64(seconds * 1e9), EnergyJ: ptr(130*seconds + 0.4*float64(steps) + 0.02*float64(prompt-cached) + 0.05*float64(output)),
-					Before: &sdk.Counters{EngineSteps: ptr[int64](7), PromptTokens: ptr[int64](9), OutputTokens: ptr[int64](3), CachedPromptTokens: ptr[int64](1)},
-					After:  &sdk.Counters{EngineSteps: ptr(7 + steps), PromptTokens: ptr(9 + prompt), OutputTokens: ptr(3 + output), CachedPromptTokens: ptr(1 + cached)},
+					EndNs: int64(seconds * 1e9), EnergyJ: ptr(130*seconds + 0.4*float64(steps) + 0.02*float64(prompt-cached) + 0.05*float64(output-requests)),
+					Requests: requests,
+					Before:   &sdk.Counters{EngineSteps: ptr[int64](7), PromptTokens: ptr[int64](9), OutputTokens: ptr[int64](3), CachedPromptTokens: ptr[int64](1)},
+					After:    &sdk.Counters{EngineSteps: ptr(7 + steps), PromptTokens: ptr(9 + prompt), OutputTokens: ptr(3 + output), CachedPromptTokens: ptr(1 + cached)},
 				}
 				t.Idle, t.IdlePowerW = &result.Idle{ToNs: 10e9}, map[string]float64{"rapl/package-0": 130}
 				list = append(list, t)
