@@ -12,10 +12,10 @@ import (
 )
 
 // Parameter is a key of the study and how the server is told. Build it with Flag,
-// Switch, OnOff, JSON, Env or Own.
+// Switch, JSON, Env, InFile or Own.
 type Parameter struct {
 	sdk.Parameter
-	name string // of the flag or variable
+	name string // of the flag or variable, or path in the file
 	off  string // flag for false
 	form form
 }
@@ -28,6 +28,7 @@ const (
 	formSwitch
 	formJSON
 	formEnv
+	formFile
 )
 
 // Flag is told as two arguments: the flag and the value. Elements of a list
@@ -95,10 +96,16 @@ func arguments(table []Parameter, settings sdk.Table) (args, env []string, err e
 	for _, v := range settings.List(extraKey) {
 		args = append(args, text(v))
 	}
-	for _, name := range slices.Sorted(maps.Keys(settings.Table(envKey))) {
-		env = append(env, name+"="+text(settings.Table(envKey)[name]))
+	return args, append(env, variables(settings)...), nil
+}
+
+// variables are those of the study's own.
+func variables(settings sdk.Table) (env []string) {
+	further := settings.Table(envKey)
+	for _, name := range slices.Sorted(maps.Keys(further)) {
+		env = append(env, name+"="+text(further[name]))
 	}
-	return args, env, nil
+	return env
 }
 
 // text is a value as an argument.
@@ -140,19 +147,26 @@ func plain(value any) any {
 	return value
 }
 
-// keyOf returns the key whose flag a line names, or "". The longest flag wins:
+// keyOf returns the key whose flag or path a line names, or "". The longest flag wins:
 // --max-num-seqs is not --max-num.
 func keyOf(table []Parameter, line string) string {
 	key, longest := "", 0
-	for _, p := range table {
-		for _, flag := range []string{p.name, p.off} {
-			if len(flag) > longest && p.form != formOwn && mentions(line, flag) {
-				key, longest = p.Key, len(flag)
+	for _, spellings := range []func(Parameter) []string{whole, short} {
+		for _, p := range table {
+			for _, flag := range spellings(p) {
+				if len(flag) > longest && p.form != formOwn && mentions(line, flag) {
+					key, longest = p.Key, len(flag)
+				}
 			}
+		}
+		if key != "" {
+			break
 		}
 	}
 	return key
 }
+
+func whole(p Parameter) []string { return []string{p.name, p.off} }
 
 // mentions tells whether the flag stands in the line on its own.
 func mentions(line, flag string) bool {

@@ -35,6 +35,7 @@ type backend struct {
 	server    *Server
 	generator *loadgen.Generator
 	report    loadgen.Report // of the last Run
+	notes     []sdk.Warning  // of its counters, for the next one
 }
 
 // Describe implements sdk.Backend.
@@ -116,10 +117,14 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 const portTries = 3
 
 func (b *backend) start(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) error {
+	built, err := b.build(ctx, req, progress)
+	if err != nil {
+		return err
+	}
 	end := progress.Begin(sdk.StageStart, "start the server")
 	defer end()
 	for try := 1; ; try++ {
-		err := b.startOnce(ctx, req, progress)
+		err := b.startOnce(ctx, req, built, progress)
 		if err == nil || b.process == nil || !b.process.dead() || try == portTries || !b.portWasTaken() {
 			return err
 		}
@@ -140,7 +145,7 @@ func (b *backend) portWasTaken() bool {
 	return false
 }
 
-func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) error {
+func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, built string, progress *sdk.Progress) error {
 	port, err := freePort()
 	if err != nil {
 		return err
@@ -149,7 +154,7 @@ func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, progress *
 	if err != nil {
 		return err
 	}
-	argv, env, err := b.engine.commandLine(Launch{Request: req, Settings: b.settings, Host: loopback, Port: port}, box)
+	argv, env, err := b.engine.commandLine(Launch{Request: req, Settings: b.settings, Built: built, Host: loopback, Port: port}, box)
 	if err != nil {
 		return err
 	}
@@ -184,14 +189,20 @@ func (e *Engine) commandLine(l Launch, box *container) (argv, env []string, err 
 	if e.Env != nil {
 		env = append(e.Env(l), env...)
 	}
-	if ids := l.Request.DeviceIDs; len(ids) > 0 {
-		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(ids, ","))
-	}
+	env = append(env, visible(l.Request)...)
 	argv = append(argv, args...)
 	if box != nil {
 		return box.argv(l, argv, env), nil, nil
 	}
 	return argv, env, nil
+}
+
+// visible are the devices that a process may use.
+func visible(req sdk.LoadRequest) []string {
+	if len(req.DeviceIDs) == 0 {
+		return nil
+	}
+	return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(req.DeviceIDs, ",")}
 }
 
 func missing(program string, err error) error {
@@ -217,7 +228,11 @@ func (b *backend) ready(ctx context.Context) (err error) {
 	case err != nil:
 		return b.blame(ctx, "ask for the model's name", err)
 	}
-	if b.generator, err = loadgen.New(ctx, loadgen.Options{URL: b.server.URL, Model: name, APIKey: b.apiKey, Dialect: b.engine.Dialect}); err != nil {
+	dialect := b.engine.Dialect
+	if b.engine.Speak != nil {
+		dialect = b.engine.Speak(dialect, b.settings)
+	}
+	if b.generator, err = loadgen.New(ctx, loadgen.Options{URL: b.server.URL, Model: name, APIKey: b.apiKey, Dialect: dialect}); err != nil {
 		return err
 	}
 	return b.tryOut(ctx)

@@ -18,6 +18,14 @@ const quietPoll = 10 * time.Millisecond
 
 // Counters implements sdk.Counting: a scrape of an idle engine.
 func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
+	if b.engine.Count != nil {
+		c, notes, err := b.engine.Count(ctx, b.server)
+		if err != nil && ctx.Err() == nil {
+			err = b.unread(ctx, err)
+		}
+		b.notes = append(b.notes, notes...)
+		return c, err
+	}
 	if b.engine.Metrics.Path == "" {
 		return sdk.Counters{MonoNs: sdk.MonoNow()}, nil
 	}
@@ -53,19 +61,24 @@ func (b *backend) scrapeQuiet(ctx context.Context, limit time.Duration) (series,
 func (b *backend) scrape(ctx context.Context) (series, error) {
 	text, err := b.server.Get(ctx, b.engine.Metrics.Path)
 	if err != nil {
-		if b.process != nil && ctx.Err() == nil {
-			b.process.await(ctx, goneWait)
-			if b.process.dead() {
-				return nil, b.died("read the metrics")
-			}
-		}
-		return nil, &sdk.Error{Code: sdk.EngineCrashed, Message: b.hide(err.Error()), Advice: "see the server's log"}
+		return nil, b.unread(ctx, err)
 	}
 	found, err := parseMetrics(text)
 	if err != nil {
 		return nil, fmt.Errorf("read %s%s: %w", b.server.URL, b.engine.Metrics.Path, err)
 	}
 	return found, nil
+}
+
+// unread says why metrics could not be read: the server's end if it ends soon.
+func (b *backend) unread(ctx context.Context, err error) error {
+	if b.process != nil && ctx.Err() == nil {
+		b.process.await(ctx, goneWait)
+		if b.process.dead() {
+			return b.died("read the metrics")
+		}
+	}
+	return &sdk.Error{Code: sdk.EngineCrashed, Message: b.hide(err.Error()), Advice: "see the server's log"}
 }
 
 func (m Metrics) busy(found series) bool {

@@ -61,15 +61,24 @@ func (b *backend) died(phase string) *sdk.Error {
 	p := b.process
 	how := p.end()
 	p.log.settle()
-	line, fault := findFault(&b.engine, p.log.tail())
+	lines := p.log.tail()
+	line, fault := findFault(&b.engine, lines)
+	line = withHead(lines, line)
 	err := &sdk.Error{Code: fault.Code, Phase: phase, KeyPath: fault.Key, Advice: fault.Advice}
 	if err.KeyPath == "" && fault.Code == sdk.UnsupportedParameter {
 		err.KeyPath = keyOf(b.engine.table(), line)
 		if err.KeyPath == "" && mentionsAny(line, b.settings.List(extraKey)) {
 			err.KeyPath = extraKey
 		}
+		if err.KeyPath == "" {
+			err.KeyPath = fault.Else
+		}
 	}
-	err.Message = fmt.Sprintf("the server ended (%s)", how)
+	who := "the server"
+	if phase == buildPhase {
+		who = "the build"
+	}
+	err.Message = fmt.Sprintf("%s ended (%s)", who, how)
 	if line != "" && !(strings.Contains(how, "signal: killed") && !telling.MatchString(line)) { // a killed server says nothing about it
 		err.Message += ": " + b.hide(strings.TrimSpace(line))
 	}
@@ -80,6 +89,15 @@ func (b *backend) died(phase string) *sdk.Error {
 		}
 	}
 	return err
+}
+
+// withHead puts the line before an indented one in front of it: checkers of files
+// name the key there.
+func withHead(lines []string, line string) string {
+	if at := slices.Index(lines, line); at > 0 && strings.HasPrefix(line, "  ") {
+		return strings.TrimSpace(lines[at-1]) + ": " + strings.TrimSpace(line)
+	}
+	return line
 }
 
 // mentionsAny tells whether one of the arguments stands in the line.

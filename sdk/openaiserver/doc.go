@@ -44,5 +44,6 @@
 //
 // Reading order: engine.go and arguments.go (what an author says), backend.go
 // (the contract), process.go and log.go (a server's life), ready.go and death.go
-// (how a start ends), metrics.go and counters.go, check.go, attach.go.
+// (how a start ends), build.go and configuration.go (what comes before one),
+// metrics.go and counters.go, check.go, attach.go.
 package openaiserver

@@ -23,6 +23,8 @@ type Engine struct {
 	Env func(Launch) []string
 
 	Dialect loadgen.Dialect
+	// Speak changes the dialect as the settings ask; nil = it is the same for all.
+	Speak func(loadgen.Dialect, sdk.Table) loadgen.Dialect
 	// Ready is the path that answers 200 when the server is up. It must not
 	// generate.
 	Ready string
@@ -33,6 +35,16 @@ type Engine struct {
 	Faults []Fault
 	// Metrics are where the engine counts.
 	Metrics Metrics
+	// Count reads an engine's counters where they are no metrics; nil = Metrics
+	// says all. It is called when no request is in flight. What it warns of is told
+	// with the next Run.
+	Count func(context.Context, *Server) (sdk.Counters, []sdk.Warning, error)
+	// Settle returns when the engine has dropped requests that were broken off; nil
+	// = Metrics.Busy tells.
+	Settle func(context.Context, *Server)
+	// Build says what must be made before the server starts; nil, or a nil Build =
+	// nothing.
+	Build func(context.Context, Launch) (*Build, error)
 	// ReadBack adds what the server says of itself to the report of a load.
 	ReadBack func(context.Context, *Server, *sdk.LoadReport) error
 	// Check judges a cell by arithmetic alone.
@@ -50,6 +62,7 @@ type Engine struct {
 type Launch struct {
 	Request  sdk.LoadRequest
 	Settings sdk.Table // the study's, and defaults of the table
+	Built    string    // directory of what Build made; "" = nothing
 	Host     string
 	Port     int
 }
@@ -81,5 +94,6 @@ type Fault struct {
 	Line   *regexp.Regexp
 	Code   sdk.Code
 	Key    string // "" = found by the flag that the line names
+	Else   string // the key if the line names no flag
 	Advice string
 }

@@ -31,6 +31,10 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 	var err error
 	b.report, err = b.generator.Run(alive, run)
 	run.SetClient(b.report.Health(run.Spec().Loop))
+	for _, w := range b.notes {
+		run.Warn(w)
+	}
+	b.notes = nil
 	for _, w := range b.report.Warnings() {
 		w.Message = b.hide(w.Message)
 		run.Warn(w)
@@ -60,12 +64,16 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 
 // settle waits until the engine has dropped what was broken off.
 func (b *backend) settle(ctx context.Context) {
-	if b.engine.Metrics.Path == "" || len(b.engine.Metrics.Busy) == 0 {
+	if b.engine.Settle == nil && (b.engine.Metrics.Path == "" || len(b.engine.Metrics.Busy) == 0) {
 		return
 	}
 	limit := time.Duration(b.engine.MaxCancelMs) * time.Millisecond / 2
 	quiet, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	if b.engine.Settle != nil {
+		b.engine.Settle(quiet, b.server)
+		return
+	}
 	// What fails here is reported by the next call.
 	_, _, _ = b.scrapeQuiet(quiet, limit)
 }

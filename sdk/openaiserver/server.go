@@ -53,17 +53,30 @@ func (s *Server) GetJSON(ctx context.Context, path string, out any) error {
 	return nil
 }
 
+// Read passes the body of an answer of status 200 to read as it comes, however long
+// it is. Only ctx bounds its time.
+func (s *Server) Read(ctx context.Context, path string, read func(io.Reader) error) error {
+	unhurried := *s.client
+	unhurried.Timeout = 0
+	answer, err := s.send(ctx, &unhurried, http.MethodGet, path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }() // what is left of it is not wanted
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, mostBodyBytes)) // the status is the error
+		return &statusError{method: http.MethodGet, url: s.URL + path, code: answer.StatusCode, body: body}
+	}
+	if err := read(answer.Body); err != nil {
+		return fmt.Errorf("read the answer of %s%s: %w", s.URL, path, err)
+	}
+	return nil
+}
+
 func (s *Server) call(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
+	answer, err := s.send(ctx, s.client, method, path)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s%s: %w", method, s.URL, path, err)
-	}
-	if s.apiKey != "" {
-		request.Header.Set("Authorization", "Bearer "+s.apiKey)
-	}
-	answer, err := s.client.Do(request)
-	if err != nil {
-		return nil, err // names method and URL
+		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }() // read to its end below
 	body, err := io.ReadAll(io.LimitReader(answer.Body, mostBodyBytes))
@@ -74,6 +87,17 @@ func (s *Server) call(ctx context.Context, method, path string) ([]byte, error) 
 		return body, &statusError{method: method, url: s.URL + path, code: answer.StatusCode, body: body}
 	}
 	return body, nil
+}
+
+func (s *Server) send(ctx context.Context, client *http.Client, method, path string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s%s: %w", method, s.URL, path, err)
+	}
+	if s.apiKey != "" {
+		request.Header.Set("Authorization", "Bearer "+s.apiKey)
+	}
+	return client.Do(request) // its errors name method and URL
 }
 
 // statusError is an answer that is not 200.
