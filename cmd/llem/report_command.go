@@ -8,15 +8,19 @@ import (
 
 // reportCommand is `llem report DIR`.
 type reportCommand struct {
-	Dir     string `arg:"" help:"Result directory."`
-	Format  string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
-	Factors string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user," default:"" placeholder:"NAME"`
+	Dir       string `arg:"" help:"Result directory."`
+	Format    string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
+	Latencies bool   `help:"Print every latency as well: p50 to p99 of TTFT, TPOT, ITL, E2E and queue time."`
+	Factors   string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user," default:"" placeholder:"NAME"`
 }
 
 // Run derives everything again from the directory alone. Summary files that
 // cannot be renewed, as in a read-only archive, are worth a warning; so are
 // settings that cannot be read, since the run's factors are in the directory.
 func (c *reportCommand) Run(a *app) error {
+	if c.Latencies && c.Format != "table" {
+		return usageError{fmt.Errorf("--latencies adds to the table, and --format %s has every latency already: leave it out", c.Format)}
+	}
 	if a.unreadable != nil {
 		if c.Factors == string(llem.FactorsUser) {
 			return usageError{a.unreadable}
@@ -33,5 +37,5 @@ func (c *reportCommand) Run(a *app) error {
 	if err != nil {
 		fmt.Fprintf(a.stderr, "warning: %v\n", err)
 	}
-	return printSummary(a.stdout, r.Summary, c.Format)
+	return printSummary(a.stdout, r.Summary, c.Format, c.Latencies)
 }

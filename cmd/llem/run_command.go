@@ -66,7 +66,7 @@ func (c *runCommand) show(a *app, r llem.StudyResult, trials int) error {
 	}
 	var unprinted error
 	if len(r.Trials)+len(r.Failed) > 0 {
-		unprinted = printSummary(a.stdout, r.Summary, c.Format)
+		unprinted = printSummary(a.stdout, r.Summary, c.Format, false)
 	}
 	return errors.Join(unprinted, c.lacks(a, r, trials))
 }
@@ -109,7 +109,7 @@ func (c *runCommand) override(spec *study.Study) error {
 
 // printSummary prints results on stdout in one of the three formats. The table
 // sees to its own text, and what machines read is left as it is.
-func printSummary(w io.Writer, s report.Summary, format string) error {
+func printSummary(w io.Writer, s report.Summary, format string, latencies bool) error {
 	w = device(w)
 	switch format {
 	case "json":
@@ -117,7 +117,9 @@ func printSummary(w io.Writer, s report.Summary, format string) error {
 	case "csv":
 		return report.CSV(w, s)
 	}
-	return report.Table(w, s, tableOptions(w))
+	options := tableOptions(w)
+	options.Latencies = latencies
+	return report.Table(w, s, options)
 }
 
 func tableOptions(w io.Writer) report.TableOptions {

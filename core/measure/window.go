@@ -32,6 +32,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	t.record.Run.EnergyJ = t.runEnergy(run.record, traces)
 	for i, c := range cuts {
 		w := t.measureCut(i, c, traces)
+		w.Goodput = goodput(t.Study.SLO, w, c.Completions)
 		w.Phases, w.PhasesAbsent = t.phases(c, run.record.Passes, traces)
 		t.record.Windows = append(t.record.Windows, w)
 	}
@@ -82,7 +83,7 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 	}
 	duration := float64(w.DurationNs()) / 1e9
 	w.OutputTokensPerS = float64(w.OutputTokens) / duration
-	w.TTFT, w.TPOT, w.E2E = latencies(c.Completions)
+	latencies(&w, c.Completions)
 	w.Warnings = c.fewPasses()
 	var headline []energy.Domain
 	var parts []energy.Window

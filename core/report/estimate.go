@@ -20,6 +20,9 @@ const (
 	MetricPower            = "mean_power"
 	MetricTTFT             = "ttft_p50"
 	MetricTPOT             = "tpot_p50"
+	MetricGoodput          = "goodput"
+	MetricGoodputShare     = "goodput_share"
+	MetricGoodputPerJoule  = "goodput_per_joule"
 	MetricCO2              = "co2e_per_million_output_tokens"
 	MetricCost             = "cost_per_million_output_tokens"
 )
@@ -31,26 +34,22 @@ type metric struct {
 	joules     bool            // it depends on the energy boundary and the sensor
 	value      func(result.Window) *float64
 	missing    string
+	why        func(result.Window) string          // what is missing in a window, if set
+	within     func(result.Window) *stats.Interval // of the value in one window, if set
 }
 
 // metrics of the headline, in the order in which they are shown.
-func metrics() []metric {
+func metrics(loads []result.Trial) []metric {
+	return slices.Concat(headlineMetrics(), latencyMetrics(loads), goodputMetrics(loads))
+}
+
+func headlineMetrics() []metric {
 	return []metric{
 		{name: MetricEnergyPerToken, unit: "J/token", joules: true, value: func(w result.Window) *float64 { return w.EnergyPerOutputTokenJ }, missing: "no energy or no output token in a window"},
 		{name: MetricTokensPerS, unit: "tokens/s", value: func(w result.Window) *float64 { return &w.OutputTokensPerS }},
 		{name: MetricEnergyPerRequest, unit: "J/request", joules: true, value: func(w result.Window) *float64 { return w.EnergyPerRequestJ }, missing: "no energy or no request in a window"},
 		{name: MetricPower, unit: "W", direction: stats.Neither, joules: true, value: func(w result.Window) *float64 { return w.MeanPowerW }, missing: "no energy in a window"},
-		{name: MetricTTFT, unit: "ms", value: func(w result.Window) *float64 { return p50(w.TTFT) }, missing: "the requests carry no stamp of their first token"},
-		{name: MetricTPOT, unit: "ms", value: func(w result.Window) *float64 { return p50(w.TPOT) }, missing: "the requests carry no stamps of several tokens"},
 	}
-}
-
-func p50(q *result.Quantiles) *float64 {
-	if q == nil {
-		return nil
-	}
-	ms := float64(q.P50Ns) / 1e6
-	return &ms
 }
 
 // domainMetrics of one domain, from its own joules.
@@ -83,7 +82,8 @@ func domainMetrics(id string) []metric {
 
 // estimate fills the cell from its loads.
 func (c *Cell) estimate(f *Factors) {
-	c.Estimates, c.Absent = summarize(c.loads, c.Grouped, c.Boundary, metrics(), headlineSystematic)
+	c.Estimates, c.Absent = summarize(c.loads, c.Grouped, c.Boundary, metrics(c.loads), headlineSystematic)
+	c.SLO, _ = sloOf(c.loads)
 	for _, e := range c.Estimates {
 		if e.Metric == MetricEnergyPerToken {
 			c.Estimates = append(c.Estimates, f.derive(e)...)
@@ -113,6 +113,9 @@ func summarize(loads []result.Trial, grouped bool, boundary string, list []metri
 		if m.joules {
 			spec.Boundary, spec.SystematicRel, spec.EdgeRel = boundary, worst(loads, systematic), edge(loads, grouped)
 		}
+		if first := loads[0].Windows; m.within != nil && len(loads) == 1 && len(first) == 1 {
+			spec.WithinLoad = m.within(first[0])
+		}
 		var e stats.Estimate
 		if grouped && len(values) == 1 {
 			e, err = stats.SummarizeGrouped(spec, values[0])
@@ -141,7 +144,11 @@ func (m metric) collect(loads []result.Trial) ([][]float64, error) {
 		for _, w := range t.Windows {
 			v := m.value(w)
 			if v == nil {
-				return nil, fmt.Errorf("%s (block %d)", m.missing, t.Block+1)
+				missing := m.missing
+				if m.why != nil {
+					missing = m.why(w)
+				}
+				return nil, fmt.Errorf("%s (block %d)", missing, t.Block+1)
 			}
 			values[i] = append(values[i], *v)
 		}

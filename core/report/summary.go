@@ -93,6 +93,8 @@ type Cell struct {
 	Doubts []string `json:"doubts,omitempty"`
 	// Audits hold the headline against second readings of the same devices.
 	Audits []Audit `json:"audits,omitempty"`
+	// SLO holds the limits of its goodput; nil if the study has none.
+	SLO *SLO `json:"slo,omitempty"`
 	// Phase splits the headline's joules; nil without a trial to use.
 	Phase *phase.Split `json:"phase,omitempty"`
 	// NotCompared says why the cell is in no comparison; "" if it is in one, or
@@ -184,7 +186,9 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 		c := &s.Cells[i]
 		c.estimate(s.Factors)
 		for _, e := range slices.Concat(c.Estimates, c.phaseEstimates()) {
-			warnings.estimate(*c, e)
+			if loud(e.Metric) {
+				warnings.estimate(*c, e)
+			}
 		}
 	}
 	models(s.Cells, &warnings)

@@ -22,6 +22,8 @@ type TableOptions struct {
 	// Width of the terminal in columns; 0 = no limit. Columns that do not fit
 	// are left out and named.
 	Width int
+	// Latencies adds every quantile of every latency.
+	Latencies bool
 }
 
 // Table writes the summary for people: a row for each cell, and below it how the
@@ -30,6 +32,8 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p := printer{w: &strings.Builder{}, s: s, o: o}
 	p.table()
 	p.comparisons()
+	p.goodput()
+	p.latencies()
 	p.phases()
 	p.energy()
 	p.audit()

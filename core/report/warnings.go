@@ -86,6 +86,9 @@ func (l *warningList) trial(t result.Trial) {
 
 func (l *warningList) estimate(c Cell, e stats.Estimate) {
 	for _, w := range e.Warnings {
+		if w.Code == stats.CodeSingleCycle && e.Method == stats.MethodOrder {
+			continue // the headline says it of the same load
+		}
 		severity := energy.SeverityWarning
 		if w.Code == stats.CodeSmallN || w.Code == stats.CodeBelowZero {
 			severity = energy.SeverityInfo

@@ -55,6 +55,11 @@ func sampleTraces(t *testing.T) map[string]*energy.Trace {
 	return map[string]*energy.Trace{counter.ID: b.Snapshot(), instant.ID: dram}
 }
 
+func sampleQuantiles(ns int64) *Quantiles {
+	return &Quantiles{N: 51, Without: 1, MeanNs: ns + 5, P50Ns: ns, P90Ns: ptr(ns + 10), P50BoundsNs: &[2]int64{ns - 3, ns + 3}, P90BoundsNs: &[2]int64{ns + 7, ns + 13},
+		P95Ns: ptr(ns + 15), P95BoundsNs: &[2]int64{ns + 12, ns + 18}, P99BoundsNs: &[2]int64{ns + 16, ns + 19}, Absent: map[string]string{"p99": "52 requests, and p99 needs 368"}}
+}
+
 // sampleTrial has every field of the record set.
 func sampleTrial(t *testing.T, traces map[string]*energy.Trace) Trial {
 	t.Helper()
@@ -62,9 +67,15 @@ func sampleTrial(t *testing.T, traces map[string]*energy.Trace) Trial {
 	window := Window{
 		Index: 0, FromNs: from, ToNs: to, Rule: "passes 7-19", Passes: 13, Requests: 52, PromptTokens: 6656, OutputTokens: 3328, PaddingTokens: 12,
 		OutputTokensPerS: 3328 / 20.004,
-		TTFT:             &Quantiles{N: 52, MeanNs: 31e6, P50Ns: 30e6, P90Ns: 41e6, P95Ns: 45e6, P99Ns: 60e6},
-		TPOT:             &Quantiles{N: 52, MeanNs: 5e6, P50Ns: 5e6, P90Ns: 6e6, P95Ns: 6e6, P99Ns: 7e6},
-		E2E:              &Quantiles{N: 52, MeanNs: 400e6, P50Ns: 400e6, P90Ns: 410e6, P95Ns: 420e6, P99Ns: 430e6},
+		TTFT:             sampleQuantiles(30e6),
+		TPOT:             sampleQuantiles(5e6),
+		E2E:              sampleQuantiles(400e6),
+		TTFTSent:         sampleQuantiles(29e6),
+		E2ESent:          sampleQuantiles(399e6),
+		Queue:            sampleQuantiles(1e6),
+		ArrivalGaps:      &ArrivalGaps{Between: BetweenChunks, TokensPerChunk: 1.25, Gaps: Quantiles{N: 400, MeanNs: 6e6, P50Ns: 6e6, P90Ns: ptr(int64(7e6)), P95Ns: ptr(int64(8e6)), P99Ns: ptr(int64(9e6))}},
+		LatenciesAbsent:  map[string]string{"other": "no stamp"},
+		Goodput:          &Goodput{TTFTMs: ptr(200.0), TPOTMs: ptr(50.0), E2EMs: ptr(1e3), Requests: 52, Met: 48, Unknown: 1, RequestsPerS: ptr(2.4), Share: ptr(48.0 / 52), RequestsPerJ: ptr(0.06), Absent: "not here"},
 		Warnings:         []energy.Warning{{Code: "window_short", Severity: energy.SeverityWarning, Message: "shown"}},
 	}
 	for _, id := range []string{"rapl/package-0", "sim/dram"} {

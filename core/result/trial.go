@@ -239,10 +239,19 @@ type Window struct {
 	// PhasesAbsent says why.
 	Phases       *Phases `json:"phases,omitempty"`
 	PhasesAbsent string  `json:"phases_absent,omitempty"`
-	// Latencies of the requests of the window; nil where too few have stamps.
+	// Latencies of the requests of the window, from the intended send; nil where
+	// LatenciesAbsent says why, by the names that they have here.
 	TTFT *Quantiles `json:"ttft,omitempty"`
 	TPOT *Quantiles `json:"tpot,omitempty"`
 	E2E  *Quantiles `json:"e2e,omitempty"`
+	// From the actual send, and how much later than the intended one that was.
+	TTFTSent        *Quantiles        `json:"ttft_sent,omitempty"`
+	E2ESent         *Quantiles        `json:"e2e_sent,omitempty"`
+	Queue           *Quantiles        `json:"queue,omitempty"`
+	ArrivalGaps     *ArrivalGaps      `json:"arrival_gaps,omitempty"`
+	LatenciesAbsent map[string]string `json:"latencies_absent,omitempty"`
+	// Goodput is nil if the study has no [slo].
+	Goodput *Goodput `json:"goodput,omitempty"`
 
 	Warnings []energy.Warning `json:"warnings,omitempty"`
 }
@@ -259,14 +268,4 @@ type DomainEnergy struct {
 	Window    energy.Window `json:"window"`
 	// Error is set, and Window empty, if no energy could be computed.
 	Error string `json:"error,omitempty"`
-}
-
-// Quantiles of a latency in nanoseconds over N requests.
-type Quantiles struct {
-	N      int   `json:"n"`
-	MeanNs int64 `json:"mean_ns"`
-	P50Ns  int64 `json:"p50_ns"`
-	P90Ns  int64 `json:"p90_ns"`
-	P95Ns  int64 `json:"p95_ns"`
-	P99Ns  int64 `json:"p99_ns"`
 }

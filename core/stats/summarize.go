@@ -42,7 +42,11 @@ func SummarizeLoads(spec Spec, values [][]float64) (Estimate, error) {
 	if unequal {
 		e.warn(CodeUnequalLoads, "loads have different numbers of windows; each load counts once all the same")
 	}
-	if len(means) == 1 {
+	switch {
+	case len(means) > 1:
+	case e.Method == MethodOrder:
+		e.warn(CodeSingleCycle, "one load only: the interval is of the order statistics of its requests, which are not independent, and has nothing of the spread between loads; run more cycles")
+	default:
 		e.warn(CodeSingleCycle, "one load only: the spread between loads is unknown, so there is no interval; run more cycles")
 	}
 	return e, nil
@@ -64,7 +68,7 @@ func SummarizeGrouped(spec Spec, windows []float64) (Estimate, error) {
 		return Estimate{}, fmt.Errorf("%s: %w", what, err)
 	}
 	e.warn(CodeSingleLoad, "the samples are %d windows of one load: the spread between fresh starts is missing, so the interval is too narrow", len(windows))
-	if len(windows) == 1 {
+	if len(windows) == 1 && e.Method != MethodOrder {
 		e.warn(CodeSingleCycle, "one window only: there is no interval")
 	}
 	return e, nil

@@ -37,7 +37,9 @@ var (
 
 // studyFields is the table of all keys outside [backends], [sources], [sweep]
 // and [experiments].
-var studyFields = []field[Study]{
+var studyFields = slices.Concat(mainFields, sloFields)
+
+var mainFields = []field[Study]{
 	{key: "name", at: func(s *Study) any { return &s.Name }, required: true, fixed: true, doc: "Name of the study; part of the result directory's name."},
 	{key: "backend", at: func(s *Study) any { return &s.Backend }, doc: "Instance under [backends], or name of a plugin. May be swept."},
 	{key: "energy", at: func(s *Study) any { return &s.Energy }, fixed: true, doc: `Energy sources: "auto", "nvml", plugins, or instances under [sources].`},
@@ -74,10 +76,6 @@ var studyFields = []field[Study]{
 	{key: "protocol.regime", at: func(s *Study) any { return &s.Protocol.Regime }, enum: []string{RegimeHot, RegimeCooldown}, fixed: true, doc: "Thermal regime. cooldown = idle before each measured Run, and no conditioning."},
 	{key: "protocol.cooldown_s", at: func(s *Study) any { return &s.Protocol.CooldownS }, min: zero, max: day, fixed: true, doc: "Most idle time before the measured Run (cooldown)."},
 	{key: "protocol.phase_probes", at: func(s *Study) any { return &s.Protocol.PhaseProbes }, fixed: true, doc: "A probe trial of one output token beside each cell, to split joules between prefill and decode."},
-
-	{key: "slo.ttft_ms", at: func(s *Study) any { return &s.SLO.TTFTMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of TTFT for goodput."},
-	{key: "slo.tpot_ms", at: func(s *Study) any { return &s.SLO.TPOTMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of TPOT for goodput."},
-	{key: "slo.e2e_ms", at: func(s *Study) any { return &s.SLO.E2EMs }, above: zero, fixed: true, unused: notYet, doc: "Limit of end-to-end latency for goodput."},
 
 	{key: "limits.hours", at: func(s *Study) any { return &s.Limits.Hours }, above: zero, fixed: true, unused: notYet, doc: "Most hours of the study."},
 	{key: "limits.kwh", at: func(s *Study) any { return &s.Limits.KWh }, above: zero, fixed: true, unused: notYet, doc: "Most energy of the study."},

@@ -51,6 +51,7 @@ func (r *reader) read(tree map[string]any) {
 	r.missing()
 	r.profile()
 	r.regime()
+	r.slo()
 	r.together()
 }
 

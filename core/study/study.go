@@ -126,9 +126,6 @@ type Experiment struct {
 	Settings []Setting
 }
 
-// SLO holds latency limits in ms; 0 = none.
-type SLO struct{ TTFTMs, TPOTMs, E2EMs float64 }
-
 // Limits of a study; 0 = none.
 type Limits struct {
 	Hours, KWh, Cost            float64

@@ -36,7 +36,7 @@ var trialSections = map[string][]any{
 	"client":       {sdk.ClientHealth{}},
 	"conditioning": {result.Conditioning{}},
 	"cooldown":     {result.Cooldown{}},
-	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}, result.Phases{}},
+	"windows":      {result.Window{}, result.DomainEnergy{}, energy.Window{}, result.Quantiles{}, result.ArrivalGaps{}, result.Goodput{}, result.Phases{}},
 	"gates":        {gate.Verdict{}},
 	"audit":        {gate.Audit{}},
 	"devices":      {result.Device{}, result.Readings{}, device.Facts{}, device.Sensor{}, device.Snapshot{}, device.Reading{}, device.Process{}},

@@ -1,0 +1,212 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/stats"
+)
+
+// latency is one of the times of a request, with its quantiles as metrics NAME_p50 to
+// NAME_p99.
+type latency struct {
+	name, title string
+	// key is its name among the reasons of a window.
+	key string
+	of  func(result.Window) *result.Quantiles
+	// missing is why an older record, which gives no reason, has none.
+	missing string
+	// actual says that it differs from its twin only if requests were sent late.
+	actual bool
+}
+
+// latencyList holds those from the intended send first: they are the reported ones.
+func latencyList() []latency {
+	return []latency{
+		{name: "ttft", key: "ttft", title: "TTFT, from the intended send", missing: "the requests carry no stamp of their first token", of: func(w result.Window) *result.Quantiles { return w.TTFT }},
+		{name: "tpot", key: "tpot", title: "TPOT", missing: "the requests carry no stamps of several tokens", of: func(w result.Window) *result.Quantiles { return w.TPOT }},
+		{name: "itl", key: "arrival_gaps", title: "ITL, between tokens", of: gapsBetween(result.BetweenTokens)},
+		{name: "chunk_gap", key: "arrival_gaps", title: "gaps between chunks of several tokens (no ITL)", of: gapsBetween("")},
+		{name: "e2e", key: "e2e", title: "E2E, from the intended send", of: func(w result.Window) *result.Quantiles { return w.E2E }},
+		{name: "queue", key: "queue", title: "queue time: actual - intended send", actual: true, of: func(w result.Window) *result.Quantiles { return w.Queue }},
+		{name: "ttft_sent", key: "ttft_sent", title: "TTFT, from the actual send", actual: true, of: func(w result.Window) *result.Quantiles { return w.TTFTSent }},
+		{name: "e2e_sent", key: "e2e_sent", title: "E2E, from the actual send", actual: true, of: func(w result.Window) *result.Quantiles { return w.E2ESent }},
+	}
+}
+
+// gapsBetween takes the gaps of a kind, or of any: those between tokens are between
+// chunks, too, of one token each.
+func gapsBetween(kind result.Between) func(result.Window) *result.Quantiles {
+	return func(w result.Window) *result.Quantiles {
+		if w.ArrivalGaps == nil || kind != "" && w.ArrivalGaps.Between != kind {
+			return nil
+		}
+		return &w.ArrivalGaps.Gaps
+	}
+}
+
+// level is one quantile of a latency.
+type level struct {
+	name   string
+	p      float64
+	at     func(result.Quantiles) *int64
+	bounds func(result.Quantiles) *[2]int64
+}
+
+func levels() []level {
+	return []level{
+		{"p50", 0.50, func(q result.Quantiles) *int64 { return &q.P50Ns }, func(q result.Quantiles) *[2]int64 { return q.P50BoundsNs }},
+		{"p90", 0.90, func(q result.Quantiles) *int64 { return q.P90Ns }, func(q result.Quantiles) *[2]int64 { return q.P90BoundsNs }},
+		{"p95", 0.95, func(q result.Quantiles) *int64 { return q.P95Ns }, func(q result.Quantiles) *[2]int64 { return q.P95BoundsNs }},
+		{"p99", 0.99, func(q result.Quantiles) *int64 { return q.P99Ns }, func(q result.Quantiles) *[2]int64 { return q.P99BoundsNs }},
+	}
+}
+
+// value of a window in ms. A record of an older llem may hold a quantile that its
+// requests do not support.
+func (l level) value(q *result.Quantiles) *float64 {
+	if q == nil {
+		return nil
+	}
+	ns := l.at(*q)
+	if ns == nil || l.p > 0.5 && q.N < stats.LeastForQuantile(l.p) {
+		return nil
+	}
+	ms := float64(*ns) / 1e6
+	return &ms
+}
+
+// latencyMetrics has gaps between chunks only where some are not between tokens.
+func latencyMetrics(loads []result.Trial) []metric {
+	chunks := slices.ContainsFunc(loads, func(t result.Trial) bool {
+		return slices.ContainsFunc(t.Windows, func(w result.Window) bool {
+			return w.ArrivalGaps != nil && w.ArrivalGaps.Between != result.BetweenTokens
+		})
+	})
+	var list []metric
+	for _, x := range latencyList() {
+		if x.name == "chunk_gap" && !chunks {
+			continue
+		}
+		for _, l := range levels() {
+			list = append(list, metric{
+				name: x.name + "_" + l.name, unit: "ms",
+				value: func(w result.Window) *float64 { return l.value(x.of(w)) },
+				why:   func(w result.Window) string { return x.absent(w, l) },
+				within: func(w result.Window) *stats.Interval {
+					q := x.of(w)
+					if q == nil || l.bounds(*q) == nil {
+						return nil
+					}
+					b := l.bounds(*q)
+					return &stats.Interval{Lo: float64(b[0]) / 1e6, Hi: float64(b[1]) / 1e6}
+				},
+			})
+		}
+	}
+	return list
+}
+
+// absent says why a window has no such quantile.
+func (x latency) absent(w result.Window, l level) string {
+	q := x.of(w)
+	switch {
+	case q == nil && w.LatenciesAbsent[x.key] != "":
+		return w.LatenciesAbsent[x.key]
+	case q == nil && x.name == "itl" && w.ArrivalGaps != nil:
+		return fmt.Sprintf("arrivals held %.3g tokens each on average, so the gaps are between chunks: see chunk_gap_%s", w.ArrivalGaps.TokensPerChunk, l.name)
+	case q == nil:
+		return cmp.Or(x.missing, "the trial was recorded without it")
+	case q.Absent[l.name] != "":
+		return q.Absent[l.name]
+	}
+	return fmt.Sprintf("the window has %d, and %s needs %d", q.N, l.name, stats.LeastForQuantile(l.p))
+}
+
+// loud metrics are in the table that everybody sees, or limited by the study. The doubts of other quantiles
+// stay with their estimates: of 28 of them some look odd by chance.
+func loud(metric string) bool {
+	return metric == MetricTTFT || metric == MetricTPOT ||
+		!slices.ContainsFunc(latencyList(), func(x latency) bool { return strings.HasPrefix(metric, x.name+"_p") })
+}
+
+// latencies prints every latency, on request: a table each, so that cells stand below
+// one another.
+func (p *printer) latencies() {
+	if !p.o.Latencies || len(p.s.Cells) == 0 {
+		return
+	}
+	ordered := false
+	late := slices.ContainsFunc(p.s.Cells, func(c Cell) bool {
+		return slices.ContainsFunc(levels(), func(l level) bool {
+			e, ok := c.Estimate("queue_" + l.name)
+			return ok && e.Centre != 0
+		})
+	})
+	var nothing []string
+	for _, x := range latencyList() {
+		if x.actual && !late {
+			continue
+		}
+		columns := []column{{head: "cell", value: p.label}}
+		for i, l := range levels() {
+			name := x.name + "_" + l.name
+			columns = append(columns, column{head: l.name + " ms [95 %]", rank: 1 + i, value: func(c Cell) string {
+				e, ok := c.Estimate(name)
+				if ok && e.Method == stats.MethodOrder {
+					ordered = true
+					return interval(e, ok) + "*"
+				}
+				return interval(e, ok)
+			}})
+		}
+		if columns = filled(columns, p.s.Cells); len(columns) == 1 {
+			nothing = append(nothing, x.name)
+			continue
+		}
+		p.line("")
+		p.line("%s", x.title)
+		p.tabulate(columns, p.s.Cells)
+	}
+	p.line("")
+	if ordered {
+		p.within(footerWidth, "* one load: the order statistics of its requests, which are not independent; nothing of the spread between loads")
+	}
+	if !late {
+		p.within(footerWidth, "no request was sent later than intended, so times from the actual send are the same")
+	}
+	p.noLatencies(nothing)
+}
+
+// noLatencies says once why values are not there.
+func (p *printer) noLatencies(nothing []string) {
+	said := map[string]bool{}
+	for _, c := range p.s.Cells {
+		if c.Trials == 0 {
+			continue
+		}
+		for _, x := range latencyList() {
+			for _, l := range levels() {
+				why := c.Absent[x.name+"_"+l.name]
+				if why == "" || x.actual || x.name == "chunk_gap" {
+					continue
+				}
+				what := x.name
+				if !slices.Contains(nothing, x.name) {
+					what += " " + l.name
+				}
+				of := ""
+				if len(p.s.Cells) > 1 {
+					of = " of " + c.Label
+				}
+				if text := fmt.Sprintf("no %s%s: %s", what, of, OneLine(why)); !said[text] {
+					said[text] = true
+					p.paragraph("%s", text)
+				}
+			}
+		}
+	}
+}
