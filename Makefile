@@ -16,7 +16,7 @@ export CGO_CXXFLAGS := -O3 $(VECTOR) -w
 BUILD   := build
 BIN     := $(BUILD)/llem
 PLUGINS := $(BUILD)/plugins
-NAMES   := ggml hostpower pytorch rapl replay sim vllm
+NAMES   := ggml hostpower pytorch rapl replay sim tensorrt vllm
 LDFLAGS := -s -w
 
 .PHONY: all build plugins demo test test-engines truth bench bench-load lint generate generate-check release-check clean cover
