@@ -117,13 +117,13 @@ func (x latency) absent(w result.Window, l level) string {
 	case q == nil && w.LatenciesAbsent[x.key] != "":
 		return w.LatenciesAbsent[x.key]
 	case q == nil && x.name == "itl" && w.ArrivalGaps != nil:
-		return fmt.Sprintf("arrivals held %.3g tokens each on average, so the gaps are between chunks: see chunk_gap_%s", w.ArrivalGaps.TokensPerChunk, l.name)
+		return fmt.Sprintf("arrivals held %.3g tokens each on average, so the gaps are between chunks: see chunk_gap", w.ArrivalGaps.TokensPerChunk)
 	case q == nil:
 		return cmp.Or(x.missing, "the trial was recorded without it")
 	case q.Absent[l.name] != "":
 		return q.Absent[l.name]
 	}
-	return fmt.Sprintf("the window has %d, and %s needs %d", q.N, l.name, stats.LeastForQuantile(l.p))
+	return fmt.Sprintf("the window has %d values, and %s needs %d", q.N, l.name, stats.LeastForQuantile(l.p))
 }
 
 // loud metrics are in the table that everybody sees, or limited by the study. The doubts of other quantiles
@@ -140,13 +140,7 @@ func (p *printer) latencies() {
 		return
 	}
 	ordered := false
-	late := slices.ContainsFunc(p.s.Cells, func(c Cell) bool {
-		return slices.ContainsFunc(levels(), func(l level) bool {
-			e, ok := c.Estimate("queue_" + l.name)
-			return ok && e.Centre != 0
-		})
-	})
-	var nothing []string
+	queued, late := p.queued()
 	for _, x := range latencyList() {
 		if x.actual && !late {
 			continue
@@ -164,7 +158,6 @@ func (p *printer) latencies() {
 			}})
 		}
 		if columns = filled(columns, p.s.Cells); len(columns) == 1 {
-			nothing = append(nothing, x.name)
 			continue
 		}
 		p.line("")
@@ -175,37 +168,49 @@ func (p *printer) latencies() {
 	if ordered {
 		p.within(footerWidth, "* one load: the order statistics of its requests, which are not independent; nothing of the spread between loads")
 	}
-	if !late {
+	if queued && !late {
 		p.within(footerWidth, "no request was sent later than intended, so times from the actual send are the same")
 	}
-	p.noLatencies(nothing)
+	p.noLatencies()
 }
 
-// noLatencies says once why values are not there.
-func (p *printer) noLatencies(nothing []string) {
-	said := map[string]bool{}
+// queued tells whether any cell's queue time is known, and any request was late.
+func (p *printer) queued() (known, late bool) {
 	for _, c := range p.s.Cells {
-		if c.Trials == 0 {
-			continue
+		for _, l := range levels() {
+			e, ok := c.Estimate("queue_" + l.name)
+			known, late = known || ok, late || ok && e.Centre != 0
 		}
+	}
+	return known, late
+}
+
+// noLatencies says why values are not there, once for all quantiles with one reason.
+func (p *printer) noLatencies() {
+	for _, c := range p.s.Cells {
 		for _, x := range latencyList() {
+			if x.actual || x.name == "chunk_gap" || c.Trials == 0 {
+				continue
+			}
+			var reasons []string
+			without := map[string][]string{} // quantiles, by reason
 			for _, l := range levels() {
-				why := c.Absent[x.name+"_"+l.name]
-				if why == "" || x.actual || x.name == "chunk_gap" {
-					continue
+				if why := c.Absent[x.name+"_"+l.name]; why != "" {
+					if without[why] == nil {
+						reasons = append(reasons, why)
+					}
+					without[why] = append(without[why], l.name)
 				}
+			}
+			for _, why := range reasons {
 				what := x.name
-				if !slices.Contains(nothing, x.name) {
-					what += " " + l.name
+				if len(without[why]) < len(levels()) {
+					what += " " + strings.Join(without[why], ", ")
 				}
-				of := ""
 				if len(p.s.Cells) > 1 {
-					of = " of " + c.Label
+					what += " of " + c.Label
 				}
-				if text := fmt.Sprintf("no %s%s: %s", what, of, OneLine(why)); !said[text] {
-					said[text] = true
-					p.paragraph("%s", text)
-				}
+				p.within(footerWidth, "no %s: %s", what, OneLine(why))
 			}
 		}
 	}

@@ -224,3 +224,20 @@ func TestDirections(t *testing.T) {
 		t.Error("Better is wrong")
 	}
 }
+
+// One load with an interval from inside it has that, under a name of its own; several
+// loads have none of it.
+func TestOneLoadFromWithin(t *testing.T) {
+	spec := Spec{Metric: "ttft_p90", Unit: "ms", WithinLoad: &Interval{Lo: 9, Hi: 13}, EdgeRel: number(0.01)}
+	e, err := SummarizeLoads(spec, [][]float64{{10}})
+	if err != nil || e.Method != MethodOrder || *e.Lo != 9 || *e.Hi != 13 || *e.RandomRel != 0.2 || e.N != 1 || !e.Has(CodeSingleCycle) {
+		t.Errorf("one load: %+v, %v", e, err)
+	}
+	if g, err := SummarizeGrouped(spec, []float64{10}); err != nil || g.Method != MethodOrder || !g.Has(CodeSingleLoad) || g.Has(CodeSingleCycle) {
+		t.Errorf("one window: %+v, %v", g, err)
+	}
+	e, err = SummarizeLoads(spec, [][]float64{{10}, {11}})
+	if err != nil || e.Method != MethodT || *e.Lo > 9 || e.Has(CodeSingleCycle) {
+		t.Errorf("two loads: %+v, %v", e, err)
+	}
+}
