@@ -8,31 +8,34 @@ import (
 	"testing"
 )
 
-// TestVLLMExampleIsDryRun needs no vLLM: until a load is near, the backend computes
+// TestVLLMExamplesAreDryRun needs no vLLM: until a load is near, the backends compute
 // on the study alone.
-func TestVLLMExampleIsDryRun(t *testing.T) {
+func TestVLLMExamplesAreDryRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
-	for _, argv := range [][]string{
-		{"go", "build", "-o", filepath.Join(dir, "vllm"), "./plugins/vllm"},
-		{command, "plugins", "install", "--dir", plugins, filepath.Join(dir, "vllm")},
-	} {
-		if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", argv, err, output)
+	for _, name := range []string{"vllm", "pytorch"} {
+		for _, argv := range [][]string{
+			{"go", "build", "-o", filepath.Join(dir, name), "./plugins/" + name},
+			{command, "plugins", "install", "--dir", plugins, filepath.Join(dir, name)},
+		} {
+			if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v\n%s", argv, err, output)
+			}
 		}
 	}
-	study := filepath.Join(dir, "vllm-concurrency.toml") // a copy: the lock is written beside it
-	text, err := os.ReadFile("examples/vllm-concurrency.toml")
-	if err == nil {
-		err = os.WriteFile(study, text, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := exec.Command(command, "run", "--dry-run", "--plugin-dir", plugins, study)
-	run.Env = append(os.Environ(), "PATH="+t.TempDir(), "VIRTUAL_ENV=")
-	if output, err := run.CombinedOutput(); err != nil || !strings.Contains(string(output), "9 trials in 3 blocks") {
-		t.Errorf("%v\n%s", err, output)
+	for name, plan := range map[string]string{"vllm-concurrency.toml": "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks"} {
+		text, err := os.ReadFile(filepath.Join("examples", name))
+		if err == nil { // a copy: the lock is written beside the study
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := exec.Command(command, "run", "--dry-run", "--plugin-dir", plugins, filepath.Join(dir, name))
+		run.Env = append(os.Environ(), "PATH="+dir, "VIRTUAL_ENV=")
+		if output, err := run.CombinedOutput(); err != nil || !strings.Contains(string(output), plan) {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
 	}
 }

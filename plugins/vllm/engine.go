@@ -19,16 +19,26 @@ func engine() openaiserver.Engine {
 		Name: "vllm", Version: version, Doc: "vLLM's OpenAI server, started in your own environment, or one that is running.",
 		Parameters: parameters(), Command: command, Env: environment, Dialect: loadgen.VLLM(), Ready: "/health", Flush: flush,
 		Stages: stages, Faults: faults, Metrics: metrics, ReadBack: readBack, Check: check, Devices: devices,
-		MaxCancelMs: 10_000,
+		Containers: true, MaxCancelMs: 10_000,
 	}
 }
 
 // command is the program and what is not in the table.
 func command(l openaiserver.Launch) ([]string, error) {
 	var argv []string
-	switch python, program := l.Settings.String("python", ""), l.Settings.String("executable", ""); {
+	python, program := l.Settings.String("python", ""), l.Settings.String("executable", "")
+	refuse := func(one, other string) error {
+		return &sdk.Error{Code: sdk.UnsupportedParameter, KeyPath: one, Message: "two environments at once", Advice: fmt.Sprintf("leave one of %s and %s out", one, other)}
+	}
+	switch {
 	case python != "" && program != "":
-		return nil, &sdk.Error{Code: sdk.UnsupportedParameter, KeyPath: "python", Message: "two environments at once", Advice: "leave one of python and executable out"}
+		return nil, refuse("python", "executable")
+	case l.InContainer() && python != "":
+		return nil, refuse("container", "python")
+	case l.InContainer() && program != "":
+		return nil, refuse("container", "executable")
+	case l.InContainer():
+		argv = []string{"vllm"}
 	case python != "":
 		argv = []string{python, "-m", "vllm.entrypoints.cli.main"}
 	case program != "":
@@ -99,6 +109,12 @@ var faults = []openaiserver.Fault{
 		Key: "max_model_len", Advice: "lower it, or give the KV cache more memory"},
 	{Line: regexp.MustCompile(`max_model_len .* is greater than the derived`), Code: sdk.UnsupportedParameter,
 		Key: "max_model_len", Advice: "the model was not trained for a context as long"},
+	{Line: regexp.MustCompile(`could not select device driver|unresolvable CDI devices`), Code: sdk.EngineMissing,
+		Key: "container", Advice: "install the NVIDIA container toolkit for the container runtime"},
+	{Line: regexp.MustCompile(`manifest unknown|pull access denied|repository does not exist`), Code: sdk.EngineMissing,
+		Key: "container", Advice: "check the image's name and digest, or pull it first"},
+	{Line: regexp.MustCompile(`Cannot connect to the Docker daemon|(?i)permission denied while trying to connect to the docker`), Code: sdk.EngineMissing,
+		Key: "container_runtime", Advice: "start the daemon, join its group, or use podman"},
 	{Line: regexp.MustCompile(`is not a (local folder|valid model identifier)|Repo id must|does not appear to have a file named|Can't load the configuration|Invalid repository ID`),
 		Code: sdk.ModelMissing, Key: "model.id", Advice: "check model.id, or set model.path"},
 }

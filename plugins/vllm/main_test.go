@@ -35,8 +35,13 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s\nwant %s, error %v", got, want, err)
 		}
 	}
-	if _, err := command(openaiserver.Launch{Settings: sdk.Table{"python": "p", "executable": "v"}}); err == nil {
-		t.Error("two environments were taken")
+	for _, two := range []sdk.Table{{"python": "p", "executable": "v"}, {"container": "i", "executable": "v"}, {"container": "i", "python": "p"}} {
+		if _, err := command(openaiserver.Launch{Settings: two}); err == nil {
+			t.Errorf("two environments were taken: %v", two)
+		}
+	}
+	if argv, err := command(openaiserver.Launch{Settings: sdk.Table{"container": "i"}}); err != nil || argv[0] != "vllm" {
+		t.Errorf("in a container %v, error %v", argv, err)
 	}
 	t.Setenv("VIRTUAL_ENV", "/env")
 	if argv, _ := command(openaiserver.Launch{Settings: sdk.Table{}}); argv[0] != "/env/bin/vllm" {
