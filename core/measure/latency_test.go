@@ -200,6 +200,29 @@ func TestGoodputByHand(t *testing.T) {
 	}
 }
 
+// A trial of the real protocol: the simulator's tokens come every 5 ms, so that a
+// request of ten takes 45 ms after its first one.
+func TestATrialHasGoodput(t *testing.T) {
+	r := newRig(t, "").ranked().each(func(c *study.Cell) {
+		c.Load = study.LoadSpec{Mode: "closed", Concurrency: 8}
+		c.Workload.OutputTokens = 10
+	})
+	r.study.SLO = study.SLO{TPOTMs: 1000, E2EMs: 100_000}
+	w := r.one().Windows[0]
+	g := w.Goodput
+	if g == nil || g.Met != w.Requests || g.Requests != w.Requests || *g.Share != 1 || g.TTFTMs != nil || *g.TPOTMs != 1000 {
+		t.Fatalf("goodput %+v of %d requests", g, w.Requests)
+	}
+	near(t, "requests/s", *g.RequestsPerS, 160, 1e-9)
+	near(t, "requests/J", *g.RequestsPerJ, 1.6, 1e-6)
+	if w.Queue == nil || w.Queue.P50Ns != 0 || *w.TTFT.P50BoundsNs != *w.TTFTSent.P50BoundsNs {
+		t.Errorf("queue %+v, TTFT %+v and %+v", w.Queue, w.TTFT, w.TTFTSent)
+	}
+	if a := w.ArrivalGaps; a == nil || a.Between != result.BetweenTokens || a.Gaps.N != 9*int(w.Requests) || a.Gaps.P50Ns != 5*ms {
+		t.Errorf("gaps %+v", w.ArrivalGaps)
+	}
+}
+
 func TestGoodputThatNobodyCanTell(t *testing.T) {
 	silent := answer(0, 0, 90, 10)
 	silent.FirstNs = 0

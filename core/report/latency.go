@@ -126,11 +126,19 @@ func (x latency) absent(w result.Window, l level) string {
 	return fmt.Sprintf("the window has %d values, and %s needs %d", q.N, l.name, stats.LeastForQuantile(l.p))
 }
 
-// loud metrics are in the table that everybody sees, or limited by the study. The doubts of other quantiles
-// stay with their estimates: of 28 of them some look odd by chance.
-func loud(metric string) bool {
-	return metric == MetricTTFT || metric == MetricTPOT ||
-		!slices.ContainsFunc(latencyList(), func(x latency) bool { return strings.HasPrefix(metric, x.name+"_p") })
+// loud estimates are in the table that everybody sees. The doubts of other quantiles
+// stay with their estimates: of 28 of them some look odd by chance. That all requests
+// of all loads were within limits, or none, is no doubt either.
+func loud(e stats.Estimate) bool {
+	switch e.Metric {
+	case MetricTTFT, MetricTPOT:
+		return true
+	case MetricGoodputShare:
+		return false
+	case MetricGoodput, MetricGoodputPerJoule:
+		return e.Centre != 0
+	}
+	return !slices.ContainsFunc(latencyList(), func(x latency) bool { return strings.HasPrefix(e.Metric, x.name+"_p") })
 }
 
 // latencies prints every latency, on request: a table each, so that cells stand below

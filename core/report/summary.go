@@ -186,7 +186,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 		c := &s.Cells[i]
 		c.estimate(s.Factors)
 		for _, e := range slices.Concat(c.Estimates, c.phaseEstimates()) {
-			if loud(e.Metric) {
+			if loud(e) {
 				warnings.estimate(*c, e)
 			}
 		}

@@ -6,10 +6,15 @@ exactly 100 W.
 
 import bisect
 import csv
+import fractions
+import functools
+import itertools
 import json
+import math
 import os
 import pathlib
 import statistics
+import tomllib
 
 import pyarrow.parquet as pq
 import pytest
@@ -107,6 +112,111 @@ def test_the_summary_is_the_mean_of_the_loads(study):
     assert float(row["value"]) == pytest.approx(statistics.mean(loads), rel=1e-9)
     half = 12.706204736432095 * statistics.stdev(loads) / 2**0.5  # t(0.975, 1)
     assert float(row["hi"]) - float(row["value"]) == pytest.approx(half, rel=1e-6)
+
+
+def in_window(directory, window):
+    """The requests that ended well in a window, each with the send it was due at."""
+    rows = pq.read_table(directory / "requests.parquet").to_pylist()
+    inside = [r for r in rows if r["run"] == "measured" and window["from_ns"] < r["last_ns"] <= window["to_ns"] and not r["error"]]
+    assert len(inside) == window["requests"] - window["failed"]
+    return [r | {"due_ns": r["sent_ns"] if r["intended_ns"] is None else r["intended_ns"]} for r in inside]
+
+
+LATENCIES = {
+    "ttft": lambda r: r["first_ns"] - r["due_ns"],
+    "ttft_sent": lambda r: r["first_ns"] - r["sent_ns"],
+    "tpot": lambda r: (r["last_ns"] - r["first_ns"]) / (r["output_tokens"] - 1),
+    "e2e": lambda r: r["last_ns"] - r["due_ns"],
+    "e2e_sent": lambda r: r["last_ns"] - r["sent_ns"],
+    "queue": lambda r: r["sent_ns"] - r["due_ns"],
+}
+LEAST = {50: 2, 90: 36, 95: 72, 99: 368}
+
+
+def same_quantiles(values, stored):
+    """Quantiles by the standard library are those stored, as far as there are enough values."""
+    assert stored["n"] == len(values) and stored.get("without", 0) == 0
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    for p, least in LEAST.items():
+        if len(values) < least:
+            assert stored[f"p{p}_ns"] is None and str(least) in stored["absent"][f"p{p}"]
+        else:
+            assert stored[f"p{p}_ns"] == pytest.approx(cuts[p - 1], abs=2)
+    assert stored["mean_ns"] == pytest.approx(statistics.mean(values), abs=2)
+
+
+@functools.cache
+def binomial_ranks(n, p):
+    """Ranks with at most 2.5 % on either side, summed up in fractions."""
+    p = fractions.Fraction(p, 100)
+    below, ranks = fractions.Fraction(0), []
+    for k in range(n + 1):
+        below += math.comb(n, k) * p**k * (1 - p) ** (n - k)
+        if not ranks and below > fractions.Fraction(1, 40):
+            ranks.append(k)
+        if below >= fractions.Fraction(39, 40):
+            return [*ranks, k + 1]
+
+
+@each_trial
+def test_latencies_are_what_the_requests_say(directory):
+    for window in trial(directory)["windows"]:
+        requests = in_window(directory, window)
+        for name, of in LATENCIES.items():
+            values = sorted(map(of, requests))
+            same_quantiles(values, window[name])
+            for p in LEAST:
+                if window[name][f"p{p}_ns"] is not None and len(values) >= 6:
+                    lo, hi = binomial_ranks(len(values), p)
+                    assert window[name][f"p{p}_bounds_ns"] == pytest.approx([values[lo - 1], values[hi - 1]], abs=1)
+
+
+@each_trial
+def test_gaps_are_between_tokens(directory):
+    """In the closed loop each arrival holds a token; batches record none, and say so."""
+    record = trial(directory)
+    for window in record["windows"]:
+        if record["cell"]["loop"] == "batch":
+            assert "arrival_gaps" not in window and "batch" in window["latencies_absent"]["arrival_gaps"]
+            continue
+        gaps = [b - a for r in in_window(directory, window) for a, b in itertools.pairwise(r["chunk_ns"])]
+        assert (window["arrival_gaps"]["between"], window["arrival_gaps"]["tokens_per_chunk"]) == ("tokens", 1)
+        same_quantiles(gaps, window["arrival_gaps"]["gaps"])
+
+
+@each_study
+def test_goodput_is_what_the_requests_say(study):
+    """Requests within all limits of the study, by seconds, by all requests and by joules."""
+    limits = tomllib.loads((study / "study.toml").read_text())["slo"]
+    loads = []
+    for directory in sorted(study.glob("runs/*")):
+        (window,) = trial(directory)["windows"]
+        within = [all(LATENCIES[key.removesuffix("_ms")](r) <= ms * 1e6 for key, ms in limits.items()) for r in in_window(directory, window)]
+        met, seconds, stored = sum(within), (window["to_ns"] - window["from_ns"]) / 1e9, window["goodput"]
+        assert {k: v for k, v in stored.items() if k in limits} == limits
+        assert (stored["met"], stored["requests"], stored.get("unknown", 0)) == (met, window["requests"], 0)
+        loads.append((met / seconds, met / window["requests"], met / window["energy_j"]))
+        assert loads[-1] == pytest.approx((stored["requests_per_s"], stored["share"], stored["requests_per_j"]), rel=1e-9)
+    if "ttft_ms" in limits:
+        assert all(0.05 < share < 0.95 for _, share, _ in loads), "the limits of simulated.toml tell nothing apart"
+    rows = {r["metric"]: r for r in csv.DictReader((study / "summary.csv").open()) if not r["domain"]}
+    for metric, values in zip(("goodput", "goodput_share", "goodput_per_joule"), zip(*loads)):
+        assert float(rows[metric]["value"]) == pytest.approx(statistics.mean(values), rel=1e-9)
+        half = 12.706204736432095 * statistics.stdev(values) / 2**0.5  # t(0.975, 1)
+        assert float(rows[metric]["hi"]) - float(rows[metric]["value"]) == pytest.approx(half, rel=1e-6, abs=1e-12)
+
+
+@each_study
+def test_quantiles_of_the_summary_are_means_over_loads(study):
+    windows = [w for d in study.glob("runs/*") for w in trial(d)["windows"]]
+    rows = {r["metric"]: r for r in csv.DictReader((study / "summary.csv").open()) if not r["domain"]}
+    for name in LATENCIES:
+        for p in LEAST:
+            values, row = [w[name][f"p{p}_ns"] for w in windows], rows[f"{name}_p{p}"]
+            if None in values:
+                assert row["value"] == "" and "needs" in row["absent"]
+            else:
+                assert float(row["value"]) == pytest.approx(statistics.mean(values) / 1e6, rel=1e-9, abs=1e-12)
 
 
 @each_trial
