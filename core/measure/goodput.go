@@ -2,6 +2,7 @@ package measure
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/core/study"
@@ -112,8 +113,12 @@ func goodput(slo study.SLO, w result.Window, done []sdk.Completion) *result.Good
 	return g
 }
 
+// quotient is nil where it is beyond a float64, as by hardly any joules.
 func quotient(count int64, by float64) *float64 {
 	v := float64(count) / by
+	if math.IsInf(v, 0) {
+		return nil
+	}
 	return &v
 }
 

@@ -193,6 +193,11 @@ func TestGoodputByHand(t *testing.T) {
 	if g := goodput(study.SLO{E2EMs: 140}, w, done); g.RequestsPerJ != nil || *g.RequestsPerS != 1 || g.Absent != "" {
 		t.Errorf("without energy: %+v", *g)
 	}
+	hardly := 5e-324
+	w.EnergyJ = &hardly
+	if g := goodput(study.SLO{E2EMs: 140}, w, done); g.RequestsPerJ != nil {
+		t.Errorf("by hardly any energy: %v requests/J", *g.RequestsPerJ)
+	}
 	// Idle time that was put between passes is not the deployment's.
 	w.GapsNs = 2e9
 	if g := goodput(study.SLO{E2EMs: 140}, w, done); *g.RequestsPerS != 2 {
