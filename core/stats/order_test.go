@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math"
 	"math/big"
 	"testing"
 )
@@ -68,4 +69,18 @@ func atMost(top, bottom int64, n, k int) *big.Rat {
 		sum.Add(sum, term)
 	}
 	return new(big.Rat).SetFrac(sum, new(big.Int).Exp(big.NewInt(bottom), big.NewInt(int64(n)), nil))
+}
+
+// Millions of values are as the normal approximation has them: p*n and 1.96 standard
+// deviations to either side, within a rank or two.
+func TestOrderRanksOfMany(t *testing.T) {
+	for _, p := range []float64{0.5, 0.9, 0.99} {
+		for _, n := range []int{100_000, 5_000_000} {
+			lo, hi, ok := OrderRanks(p, n)
+			centre, half := p*float64(n), 1.959964*math.Sqrt(float64(n)*p*(1-p))
+			if !ok || math.Abs(float64(lo)-(centre-half)) > 3 || math.Abs(float64(hi)-(centre+half)) > 3 {
+				t.Errorf("p = %v, n = %d: %d and %d, %v; the approximation is %.1f and %.1f", p, n, lo, hi, ok, centre-half, centre+half)
+			}
+		}
+	}
 }
