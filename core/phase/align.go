@@ -26,6 +26,13 @@ type Aligned struct {
 	DecodeJ   float64 `json:"decode_j"`
 	PrefillNs int64   `json:"prefill_ns"`
 	DecodeNs  int64   `json:"decode_ns"`
+	// PrefillEdgeRel and DecodeEdgeRel are the modelled random errors of the joules,
+	// one standard deviation: every pass has edges of its own.
+	PrefillEdgeRel float64 `json:"prefill_edge_rel"`
+	DecodeEdgeRel  float64 `json:"decode_edge_rel"`
+	// Warnings of the windows on either side, one for each code and domain.
+	PrefillWarnings []energy.Warning `json:"prefill_warnings,omitempty"`
+	DecodeWarnings  []energy.Warning `json:"decode_warnings,omitempty"`
 }
 
 // Align is the arithmetic of method B: it integrates each side of every pass over
@@ -36,6 +43,7 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 		return Aligned{}, fmt.Errorf("no passes of static batches")
 	}
 	var out Aligned
+	prefill, decode := side{name: "prefill"}, side{name: "decode"}
 	for _, p := range passes {
 		if p.PrefillEndNs == 0 {
 			return Aligned{}, fmt.Errorf("the backend does not stamp the end of prefill (it can for a single batch only)")
@@ -69,12 +77,14 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 					return Aligned{}, fmt.Errorf("samples cover %.0f %% of one side of a pass (%s), of %.0f %% that are needed", 100*part.CoverageRatio, t.Domain.ID, 100*leastCoverage)
 				}
 			}
-			out.PrefillJ += before.EnergyJ
-			out.DecodeJ += after.EnergyJ
+			prefill.add(before)
+			decode.add(after)
 		}
 		out.PrefillNs += p.PrefillEndNs - p.BeginNs
 		out.DecodeNs += p.EndNs - p.PrefillEndNs
 	}
+	out.PrefillJ, out.PrefillEdgeRel, out.PrefillWarnings = prefill.energyJ, prefill.edgeRel(), prefill.warnings()
+	out.DecodeJ, out.DecodeEdgeRel, out.DecodeWarnings = decode.energyJ, decode.edgeRel(), decode.warnings()
 	return out, nil
 }
 
@@ -86,7 +96,8 @@ type AlignedWork struct {
 	OutputTokens float64
 }
 
-// FromAligned is method B over the windows of each load.
+// FromAligned is method B over the windows of each load. Its estimates carry what
+// the windows on their side say of edges, gaps and coverage.
 func FromAligned(spec stats.Spec, loads [][]AlignedWork) Split {
 	var prefill, decode [][]float64
 	for _, windows := range loads {
@@ -100,7 +111,15 @@ func FromAligned(spec stats.Spec, loads [][]AlignedWork) Split {
 		}
 		prefill, decode = append(prefill, p), append(decode, d)
 	}
-	return summarized(Alignment, spec, prefill, decode)
+	forPrefill, forDecode := specs(spec)
+	forPrefill.EdgeRel = worstEdge(loads, func(w AlignedWork) float64 { return w.PrefillEdgeRel })
+	forDecode.EdgeRel = worstEdge(loads, func(w AlignedWork) float64 { return w.DecodeEdgeRel })
+	s := summarized(Alignment, forPrefill, prefill, forDecode, decode)
+	if s.Method != "" {
+		carry(s.Prefill, loads, func(w AlignedWork) []energy.Warning { return w.PrefillWarnings })
+		carry(s.Decode, loads, func(w AlignedWork) []energy.Warning { return w.DecodeWarnings })
+	}
+	return s
 }
 
 // NotAligned is method B's Split where a trial says why it has no aligned joules.

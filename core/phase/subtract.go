@@ -60,7 +60,8 @@ func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
 	if len(prefill) == 0 {
 		return refuse(Subtraction, "no block holds both the cell and its probe")
 	}
-	return summarized(Subtraction, spec, prefill, decode)
+	forPrefill, forDecode := specs(spec)
+	return summarized(Subtraction, forPrefill, prefill, forDecode, decode)
 }
 
 // NotSubtracted is method A's Split of a cell that cannot have a probe.
@@ -68,8 +69,7 @@ func NotSubtracted(reason string) Split { return refuse(Subtraction, "%s", reaso
 
 // summarized makes the two estimates of values by load, or refuses joules that
 // are none.
-func summarized(m Method, spec stats.Spec, prefill, decode [][]float64) Split {
-	forPrefill, forDecode := specs(spec)
+func summarized(m Method, forPrefill stats.Spec, prefill [][]float64, forDecode stats.Spec, decode [][]float64) Split {
 	p, err := stats.SummarizeLoads(forPrefill, prefill)
 	if err != nil {
 		return refuse(m, "%v", err)
