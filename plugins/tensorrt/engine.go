@@ -23,7 +23,7 @@ func engine() openaiserver.Engine {
 		Stages: stages, Faults: faults, Build: plan, Count: counted.read, Settle: counted.settle, ReadBack: counted.readBack,
 		Check: check, Devices: devices, Containers: true,
 		// A server looks once a second whether its client is still there.
-		MaxCancelMs: 10_000,
+		MaxCancelMs: 15_000,
 	}
 }
 

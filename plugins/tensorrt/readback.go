@@ -13,8 +13,8 @@ import (
 	"github.com/llenergymeasure/llem/sdk/openaiserver"
 )
 
-// readBack asks the server for its version and its first statistics, and looks up
-// limits in its log: it has no route that tells its settings. What it does not say
+// readBack asks the server for its version, takes the size of its cache from the first
+// steps, and looks up limits in its log: it has no route that tells its settings. What it does not say
 // stays as it was told.
 func (s *statistics) readBack(ctx context.Context, server *openaiserver.Server, report *sdk.LoadReport) error {
 	var v struct {
@@ -28,11 +28,6 @@ func (s *statistics) readBack(ctx context.Context, server *openaiserver.Server, 
 	if text, err := server.Get(ctx, "/server_info"); err == nil {
 		fmt.Fprintf(os.Stderr, "/server_info: %s\n", text)
 	}
-	_, notes, err := s.read(ctx, server)
-	if err != nil {
-		return err
-	}
-	report.Warnings = append(report.Warnings, notes...)
 	if n := s.blocks * s.tokensPerBlock; n > 0 {
 		report.KVCapacityTokens = &n
 		report.Resolved["tokens_per_block"] = s.tokensPerBlock

@@ -35,6 +35,7 @@ type backend struct {
 	server    *Server
 	generator *loadgen.Generator
 	report    loadgen.Report // of the last Run
+	counted   *sdk.Counters  // since then, where Engine.Count reads them
 	notes     []sdk.Warning  // of its counters, for the next one
 }
 
@@ -71,6 +72,12 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 	b.fill(&report, req)
 	if b.process != nil {
 		b.server.Log = b.process.log.tail()
+	}
+	if b.engine.Count != nil {
+		if _, err := b.count(ctx); err != nil {
+			return report, err
+		}
+		report.Warnings, b.notes = append(report.Warnings, b.notes...), nil
 	}
 	if b.engine.ReadBack != nil {
 		if err := b.engine.ReadBack(ctx, b.server, &report); err != nil {

@@ -80,21 +80,19 @@ func TestABuildThatFails(t *testing.T) {
 func TestCountersOfAnEnginesOwn(t *testing.T) {
 	e := testEngine()
 	e.Metrics = Metrics{}
-	steps, settled := int64(7), 0
+	steps, settled, counted := int64(7), 0, 0
 	e.Count = func(context.Context, *Server) (sdk.Counters, []sdk.Warning, error) {
+		counted++
 		return sdk.Counters{EngineSteps: &steps}, []sdk.Warning{{Code: "some_lost", Message: "some steps were lost"}}, nil
 	}
 	e.Settle = func(context.Context, *Server) { settled++ }
 	l := &loading{backend: Backend(e).(*backend)}
 	t.Cleanup(func() { unload(t, l) })
-	if _, err := l.Load(t.Context(), sdk.LoadRequest{Cell: testCell(sdk.Table{}), WorkDir: t.TempDir()}, sdk.NewProgress(func(sdk.StageEvent) {})); err != nil {
-		t.Fatal(err)
+	report, err := l.Load(t.Context(), sdk.LoadRequest{Cell: testCell(sdk.Table{}), WorkDir: t.TempDir()}, sdk.NewProgress(func(sdk.StageEvent) {}))
+	if err != nil || len(report.Warnings) != 1 {
+		t.Fatalf("%+v, error %v", report, err)
 	}
-	c, err := l.Counters(t.Context())
-	if err != nil || *c.EngineSteps != 7 {
-		t.Errorf("%+v, error %v", c, err)
-	}
-	for _, want := range []int{1, 0} {
+	for _, want := range []int{0, 1} {
 		run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordRequest}, &sdk.Work{Items: []sdk.WorkItem{{TokenIDs: []uint32{1}, MaxTokens: 1}}}, func(sdk.RunEvent) {})
 		if err := l.Run(t.Context(), run); err != nil {
 			t.Fatal(err)
@@ -109,6 +107,14 @@ func TestCountersOfAnEnginesOwn(t *testing.T) {
 		if err != nil || found != want {
 			t.Errorf("warnings %+v, error %v", finished.Warnings, err)
 		}
+		for range 2 { // nothing is asked twice between two Runs
+			if c, err := l.Counters(t.Context()); err != nil || *c.EngineSteps != 7 {
+				t.Errorf("%+v, error %v", c, err)
+			}
+		}
+	}
+	if counted != 3 {
+		t.Errorf("counted %d times", counted)
 	}
 	broken, stop := context.WithCancelCause(t.Context())
 	stop(sdk.ErrAborted)

@@ -19,12 +19,7 @@ const quietPoll = 10 * time.Millisecond
 // Counters implements sdk.Counting: a scrape of an idle engine.
 func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
 	if b.engine.Count != nil {
-		c, notes, err := b.engine.Count(ctx, b.server)
-		if err != nil && ctx.Err() == nil {
-			err = b.unread(ctx, err)
-		}
-		b.notes = append(b.notes, notes...)
-		return c, err
+		return b.count(ctx)
 	}
 	if b.engine.Metrics.Path == "" {
 		return sdk.Counters{MonoNs: sdk.MonoNow()}, nil
@@ -68,6 +63,24 @@ func (b *backend) scrape(ctx context.Context) (series, error) {
 		return nil, fmt.Errorf("read %s%s: %w", b.server.URL, b.engine.Metrics.Path, err)
 	}
 	return found, nil
+}
+
+// count asks the engine's own way, which may take seconds: a server that was started
+// here has nothing to add until the next Run.
+func (b *backend) count(ctx context.Context) (sdk.Counters, error) {
+	if b.counted != nil && b.process != nil && !b.process.dead() {
+		return *b.counted, nil
+	}
+	c, notes, err := b.engine.Count(ctx, b.server)
+	b.notes = append(b.notes, notes...)
+	if err != nil {
+		if ctx.Err() == nil {
+			err = b.unread(ctx, err)
+		}
+		return c, err
+	}
+	b.counted = &c
+	return c, nil
 }
 
 // unread says why metrics could not be read: the server's end if it ends soon.

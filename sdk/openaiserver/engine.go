@@ -36,7 +36,8 @@ type Engine struct {
 	// Metrics are where the engine counts.
 	Metrics Metrics
 	// Count reads an engine's counters where they are no metrics; nil = Metrics
-	// says all. It is called when no request is in flight. What it warns of is told
+	// says all. It is called when no request is in flight: at the end of a load,
+	// before ReadBack, and after each Run. What it warns of is told with the load or
 	// with the next Run.
 	Count func(context.Context, *Server) (sdk.Counters, []sdk.Warning, error)
 	// Settle returns when the engine has dropped requests that were broken off; nil

@@ -29,6 +29,7 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 	alive, gone := b.whileAlive(ctx)
 	defer gone()
 	var err error
+	b.counted = nil
 	b.report, err = b.generator.Run(alive, run)
 	run.SetClient(b.report.Health(run.Spec().Loop))
 	for _, w := range b.notes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -89,8 +90,27 @@ func (s *backendServer) run(stream grpc.ServerStreamingServer[pb.RunResponse], s
 		Logger().Info("the aborted run returned an error", "error", err)
 	}
 	finished.Before = before
-	finished.After, err = s.counters(stream.Context())
+	beat = run.Heartbeat()
+	beat.MonoNs = finished.MonoNs
+	finished.After, err = s.countersAfter(stream.Context(), send, heartbeatPeriod(spec.HeartbeatMs), beat)
 	return finished, err
+}
+
+// countersAfter reads the counters of an engine whose work is done. There are engines
+// that take seconds for it: the host goes on to hear the last heartbeat.
+func (s *backendServer) countersAfter(ctx context.Context, send func(sdk.RunEvent) error, period time.Duration, beat sdk.Heartbeat) (after *sdk.Counters, err error) {
+	done := make(chan error, 1)
+	go func() {
+		done <- safely(func() (err error) {
+			after, err = s.counters(ctx)
+			return err
+		})
+	}()
+	err, broken := pump(send, newQueue(queuedBytes, eventBytes), done, period, func() sdk.RunEvent { return beat })
+	if err == nil {
+		err = broken
+	}
+	return after, err
 }
 
 // claimRun reserves the engine for a Run, if this is a moment for one.

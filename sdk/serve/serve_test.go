@@ -15,7 +15,12 @@ import (
 
 // The test binary is the plugin of the example, too.
 func TestMain(m *testing.M) {
-	if os.Getenv("TEST_AS_PLUGIN") != "" {
+	switch os.Getenv("TEST_AS_PLUGIN") {
+	case "":
+	case "slow counters":
+		serve.Backend(&slowCounter{})
+		return
+	default:
 		serve.Backend(&engine{})
 		return
 	}
