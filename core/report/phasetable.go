@@ -33,9 +33,15 @@ func (p *printer) phases() {
 	}
 	p.line("")
 	p.paragraph("energy by phase (method A: probe trials, B: stamps in each pass, E: fit over many shapes)")
+	marginal := func(c Cell) bool { return c.Phase.Method == phase.Regression }
+	average := func(c Cell) bool { return !marginal(c) }
 	bounds := "[95 %]"
-	if !slices.ContainsFunc(with, func(c Cell) bool { return c.Phase.Method != phase.Regression }) {
+	switch {
+	case !slices.ContainsFunc(with, average):
 		bounds = "[bounds]"
+	case slices.ContainsFunc(with, marginal):
+		bounds = "[95 %; E: bounds]"
+		p.within(footerWidth, "average: all joules of the phase over its tokens; marginal: what one token more costs, beside idle power and engine steps. The two are not to be compared")
 	}
 	p.tabulate(filled(phaseColumns(bounds), with), with)
 	said := map[string]bool{}
@@ -92,6 +98,12 @@ func phaseColumns(bounds string) []column {
 		{head: "prefill J/prompt token " + bounds, value: of(0)},
 		{head: "decode J/output token " + bounds, value: of(1)},
 		{head: "method", value: func(c Cell) string { return string(c.Phase.Method) }},
+		{head: "joules", value: func(c Cell) string {
+			if c.Phase.Method == phase.Regression {
+				return "marginal"
+			}
+			return "average"
+		}},
 		{head: "error on an unseen shape", rank: 1, value: func(c Cell) string {
 			if c.Phase.LeaveOutRel == nil {
 				return missing

@@ -64,6 +64,18 @@ func scenes() map[string]func() ([]result.Trial, []result.Trial, Options) {
 			}
 			return list, nil, Options{Order: []string{"f16", "q8_0", "q4_0"}, Baseline: "q8_0"}
 		},
+		"phasesmixed": func() ([]result.Trial, []result.Trial, Options) {
+			var list []result.Trial
+			for _, t := range fittedStudy(1, 64) {
+				if id := t.Cell.ID; !strings.Contains(id, "-512-") && !strings.Contains(id, "-1024-") && len(list) < 12 {
+					*t.Run.EnergyJ *= 1 + 0.003*float64(len(list)%3-1)
+					list = append(list, t)
+				}
+			}
+			list[0] = stamped(list[0], 50, 450)
+			list[1] = probed(list[1])
+			return append(list, probeOf(list[1].Cell.ID, 0, 1)), nil, Options{}
+		},
 		"nothing": func() ([]result.Trial, []result.Trial, Options) { return nil, nil, Options{Dir: "d"} },
 	}
 }
