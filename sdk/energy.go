@@ -101,6 +101,10 @@ type Domain struct {
 	// ChangesOnly: a sample comes only when the value changed; the value
 	// before held until then.
 	ChangesOnly bool
+	// MostPowerW is more than the domain can ever draw, such as a few times the
+	// card's highest limit: samples above it, and rises of a counter, count as
+	// lost. 0 = not known; then only what is absurd for the kind does.
+	MostPowerW float64
 }
 
 // SampleBatch is a run of samples of one domain.

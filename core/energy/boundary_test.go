@@ -98,6 +98,34 @@ func TestHeadlineOfGPUs(t *testing.T) {
 	}
 }
 
+// Of sensors of one device the one that looks all the time comes first, then one
+// that looks at part of it, last one of which nobody knows; a period that only the
+// recording shows counts.
+func TestHeadlineByTheTimeLookedAt(t *testing.T) {
+	sensor := func(id string, averageNs, updateNs int64) Domain {
+		return gpu("", func(d *Domain) {
+			d.ID, d.DeviceIDs, d.Reading, d.AveragingNs, d.UpdateNs = id, []string{"GPU-1"}, ReadingInstant, averageNs, updateNs
+			d.UnitNum, d.UnitDen = 1, 1000
+		})
+	}
+	all, part, unknown := sensor("c", 900e6, 900e6), sensor("b", 25e6, 100e6), sensor("a", 0, 10e6)
+	first := func(list ...Domain) string { return Headline(list, []string{"GPU-1"}).Headline[0].ID }
+	if got := first(unknown, part, all); got != "c" {
+		t.Error(got)
+	}
+	if got := first(unknown, part); got != "b" {
+		t.Error(got)
+	}
+	silent := sensor("a", 25e6, 0)
+	recorded := trace(t, silent, 10e9, Sample{MonoNs: 1e9, Value: 1000}, Sample{MonoNs: 1.1e9, Value: 1000}, Sample{MonoNs: 1.2e9, Value: 1000})
+	if got := first(silent, part); got != "b" {
+		t.Error(got)
+	}
+	if d := recorded.Timed(); d.UpdateNs != 100e6 || first(d, all) != "c" || first(d, unknown) != "a" {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestHeadlineOfCPU(t *testing.T) {
 	pkg := func(id string, estimated bool) Domain {
 		return Domain{ID: id, Kind: KindCPUPackage, DeviceIDs: []string{id}, Estimated: estimated, Host: "h"}
@@ -137,6 +165,14 @@ func TestTotal(t *testing.T) {
 	near(t, "random", sum.RandomRel, math.Hypot(3, 4)/400, 1e-12)
 	near(t, "gain", sum.GainRel, 0.05, 1e-12)
 	near(t, "offset", sum.OffsetW, 10, 1e-12)
+	aliased := w(a, 300, 0, 0)
+	aliased.AliasRel, aliased.OffsetW = 0.2, 3
+	part, _, err := Total([]Domain{a, b}, []Window{aliased, w(b, 100, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "aliasing", part.AliasRel, 0.15, 1e-12)
+	near(t, "systematic", part.SystematicRel(), 0.15+8.0/400, 1e-12)
 	if boundary.String() != "gpu[GPU-1,GPU-2]" || sum.Method != MethodIntervalMean {
 		t.Errorf("%s, %s", boundary, sum.Method)
 	}
@@ -163,10 +199,11 @@ func TestTotal(t *testing.T) {
 
 func TestCrossCheckLimits(t *testing.T) {
 	for _, c := range []struct {
-		seconds, ratio, random float64
-		want                   Severity
-	}{{30, 1.049, 0, ""}, {30, 1.06, 0, SeverityWarning}, {30, 0.8, 0, SeverityFatal}, {1, 1.3, 0.12, ""}, {1, 1.3, 0.01, SeverityFatal}} {
-		a := Window{ToNs: int64(c.seconds * 1e9), EnergyJ: c.ratio, RandomRel: c.random}
+		seconds, ratio, random, alias float64
+		want                          Severity
+	}{{30, 1.049, 0, 0, ""}, {30, 1.06, 0, 0, SeverityWarning}, {30, 0.8, 0, 0, SeverityFatal}, {1, 1.3, 0.12, 0, ""}, {1, 1.3, 0.01, 0, SeverityFatal},
+		{30, 1.21, 0, 0.2156, ""}, {30, 1.22, 0, 0.2156, SeverityFatal}, {1, 1.24, 0.01, 0.2156, ""}, {1, 1.26, 0.01, 0.2156, SeverityFatal}, {30, 1.06, 0, 0.05, SeverityWarning}} {
+		a := Window{ToNs: int64(c.seconds * 1e9), EnergyJ: c.ratio, RandomRel: c.random, AliasRel: c.alias}
 		b := Window{ToNs: a.ToNs, EnergyJ: 1}
 		ratio, warnings, err := CrossCheck(a, b)
 		got := Severity("")

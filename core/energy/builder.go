@@ -36,6 +36,10 @@ type Builder struct {
 	started       bool
 	lossPending   bool
 	lost          uint64
+	// horizon is what a stamp is held against while there is nothing else.
+	horizon   int64
+	suspicion suspicion
+	periodNs  int64 // of a restored recording; 0 = take it from the samples
 }
 
 // NewBuilder starts an empty recording of d.
@@ -75,6 +79,14 @@ func (b *Builder) Append(batch Batch) {
 		b.note(CodeBatchShape, uint64(max(len(batch.StampsNs), len(batch.Values))-min(len(batch.StampsNs), len(batch.Values))), at)
 		b.lossPending = true
 	}
+	if mark := max(b.completeUntil, batch.CompleteUntilNs); mark > 0 {
+		if b.completeUntil == 0 {
+			b.forgetBeyond(mark)
+		}
+		b.horizon = mark
+	} else if len(b.samples) == 0 {
+		b.horizon = earliest(batch.StampsNs)
+	}
 	for i := range min(len(batch.StampsNs), len(batch.Values)) {
 		b.add(Sample{MonoNs: batch.StampsNs[i], Value: batch.Values[i], Epoch: batch.Epoch})
 	}
@@ -86,32 +98,55 @@ func (b *Builder) Append(batch Batch) {
 	}
 }
 
-// mostPauseNs is the longest pause between two samples of one recording, 30 days:
-// a stamp beyond it is damaged, and would make every later one look late.
-const mostPauseNs = int64(30 * 24 * 3600e9)
+// mostAheadNs is how far a stamp may lie beyond the sample before it and the
+// watermark. One beyond is damaged, and would make every later one look late.
+const mostAheadNs = int64(3600e9)
+
+// earliest of some stamps; what has no watermark yet is held against it.
+func earliest(stampsNs []int64) int64 {
+	first := int64(0)
+	for i, ns := range stampsNs {
+		if ns >= 0 && (i == 0 || first == 0 || ns < first) {
+			first = ns
+		}
+	}
+	return first
+}
+
+// forgetBeyond takes samples back that the first watermark shows to be damaged:
+// until it came there was nothing to hold them against. Snapshots keep theirs.
+func (b *Builder) forgetBeyond(mark int64) {
+	n := len(b.samples)
+	for n > 0 && b.samples[n-1].MonoNs-mark > mostAheadNs {
+		n--
+	}
+	if bad := len(b.samples) - n; bad > 0 {
+		b.note(CodeBadStamp, uint64(bad), mark)
+		b.samples = slices.Clone(b.samples[:n])
+		b.gaps = slices.DeleteFunc(slices.Clone(b.gaps), func(g Gap) bool { return g.ToNs-mark > mostAheadNs })
+	}
+}
 
 // add appends one sample or counts why not.
 func (b *Builder) add(s Sample) {
-	if s.MonoNs < 0 {
-		b.note(CodeBadStamp, 1, s.MonoNs)
-		return
-	}
-	if code := b.domain.implausible(s.Value); code != "" {
-		b.note(code, 1, s.MonoNs)
-		b.lossPending, b.lost = true, b.lost+1
-		return
-	}
 	n := len(b.samples)
+	latest := max(b.horizon, b.completeUntil)
+	place := latest // of a stamp that says nothing, as far as anybody knows
+	if n > 0 {
+		place = b.samples[n-1].MonoNs
+		latest = max(latest, place)
+	}
+	if s.MonoNs < 0 || s.MonoNs-latest > mostAheadNs {
+		b.note(CodeBadStamp, 1, place)
+		return
+	}
 	if n == 0 {
-		b.samples = append(b.samples, s)
+		b.keep(s)
 		b.lossPending, b.lost = false, 0
 		return
 	}
 	last := b.samples[n-1]
 	switch {
-	case s.MonoNs-last.MonoNs > mostPauseNs:
-		b.note(CodeBadStamp, 1, s.MonoNs)
-		return
 	case s.MonoNs < last.MonoNs:
 		b.note(CodeStampsBackwards, 1, s.MonoNs)
 		return
@@ -132,6 +167,11 @@ func (b *Builder) add(s Sample) {
 		b.gaps = append(b.gaps, Gap{FromNs: last.MonoNs, ToNs: s.MonoNs, Lost: b.lost})
 		b.lossPending, b.lost = false, 0
 	}
+	b.keep(s)
+}
+
+func (b *Builder) keep(s Sample) {
+	b.suspicion.look(b.domain, s.Value)
 	b.samples = append(b.samples, s)
 }
 
@@ -165,10 +205,14 @@ func (b *Builder) Snapshot() *Trace {
 		samples:         b.samples[:len(b.samples):len(b.samples)],
 		gaps:            b.gaps[:len(b.gaps):len(b.gaps)],
 		problems:        append([]problem(nil), b.problems...),
-		periodNs:        b.domain.UpdateNs,
+		periodNs:        max(b.domain.UpdateNs, b.periodNs),
 	}
 	if t.periodNs == 0 {
 		t.periodNs = medianPeriod(t.samples, b.domain.Reading == ReadingCounter)
+	}
+	if b.suspicion.aroused {
+		seen := b.suspicion
+		t.plain = sync.OnceValue(func() *Trace { return t.without(seen) })
 	}
 	return t
 }
@@ -203,7 +247,7 @@ func (p problem) warning(domain string) Warning {
 
 var problemWords = map[string]string{
 	CodeBadStamp:        "samples with an impossible stamp were left out",
-	CodeZeroSample:      "samples of 0 W of a device that always draws were taken as lost",
+	CodeZeroSample:      "samples of 0 W, or next to nothing, of a device that always draws were taken as lost",
 	CodeImplausible:     "samples of more power than there can be were taken as lost",
 	CodeStampsBackwards: "samples older than their predecessor were left out",
 	CodeDuplicate:       "repeated samples were left out",

@@ -59,7 +59,7 @@ func TestLossTakesCoverage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near(t, "coverage", w.CoverageRatio, 1-0.1/1.9, 1e-9)
+	near(t, "coverage", w.CoverageRatio, quarter*(1-0.1/1.9), 1e-9)
 	near(t, "energy", w.EnergyJ, 9.5, 1e-9)
 	if !code(w, CodeSampleGap) || !code(w, CodeDropped) {
 		t.Errorf("%+v", w.Warnings)

@@ -9,7 +9,8 @@ import (
 // second one of the same sensor (sample ring against energy counter). ratio is
 // primary/check, never applied as a correction. Beyond 5 % is a warning, beyond
 // 15 % fatal, for windows of 10 s and more; shorter ones are judged only beyond
-// three times their own edge errors.
+// three times their own edge errors. What a sensor that looks at part of the time
+// may miss (AliasRel) is no disagreement in windows of any length.
 //
 // Both readings sit behind one sensor: agreement proves the sampling, not the gain.
 func CrossCheck(primary, check Window) (ratio float64, warnings []Warning, err error) {
@@ -21,7 +22,8 @@ func CrossCheck(primary, check Window) (ratio float64, warnings []Warning, err e
 	}
 	ratio = primary.EnergyJ / check.EnergyJ
 	off := math.Abs(ratio - 1)
-	if primary.DurationS() < 10 && off <= 3*math.Hypot(primary.RandomRel, check.RandomRel) {
+	alias, random := primary.AliasRel+check.AliasRel, 3*math.Hypot(primary.RandomRel, check.RandomRel)
+	if off <= alias || primary.DurationS() < 10 && off <= alias+random {
 		return ratio, nil, nil
 	}
 	severity := SeverityWarning

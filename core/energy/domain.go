@@ -75,6 +75,9 @@ type Domain struct {
 	// Estimated says that the value is modelled, not measured.
 	Estimated bool     `json:"estimated,omitempty"`
 	Accuracy  Accuracy `json:"accuracy"`
+	// MostPowerW is more than the domain can ever draw, so that samples above it are
+	// damaged; 0 when unknown.
+	MostPowerW float64 `json:"most_power_w,omitempty"`
 
 	Host   string `json:"host,omitempty"`
 	Source string `json:"source,omitempty"`
@@ -114,6 +117,9 @@ func (d Domain) Validate() error {
 	if !(d.Accuracy.GainRel >= 0 && d.Accuracy.GainRel <= 10) || !(d.Accuracy.OffsetW >= 0 && d.Accuracy.OffsetW <= 1e9) {
 		return fmt.Errorf("energy domain %q: accuracy (gain %v, offset %v W) is not a pair of sensible half-widths", d.ID, d.Accuracy.GainRel, d.Accuracy.OffsetW)
 	}
+	if !(d.MostPowerW >= 0 && d.MostPowerW <= 1e12) {
+		return fmt.Errorf("energy domain %q: most_power_w = %v is no power; 0 says that it is not known", d.ID, d.MostPowerW)
+	}
 	if !(d.Accuracy.Confidence >= 0 && d.Accuracy.Confidence <= 1) {
 		return fmt.Errorf("energy domain %q: accuracy.confidence = %v is no probability; 0 says that it is not stated", d.ID, d.Accuracy.Confidence)
 	}
@@ -123,18 +129,37 @@ func (d Domain) Validate() error {
 // maxSpanNs bounds the sensor times of a Domain: no sensor averages over an hour.
 const maxSpanNs = int64(3600e9)
 
+// assumedDuty stands for the share of time that a sensor looks at where nobody
+// knows it: that of the worst common sensor.
+const assumedDuty = 0.25
+
 // Duty is the share of all time that the sensor looks at: AveragingNs/UpdateNs
 // when a power sensor's aperture is shorter than its update period (25 ms of
 // every 100 ms for the instant field of GA100 and GH100), else 1. A counter and
-// an interval mean cover all time by definition.
-func (d Domain) Duty() float64 {
+// an interval mean cover all time by definition. periodNs stands for an update
+// period that the domain does not state, see [Trace.Duty].
+//
+// It is not known, and share then an assumption, where nobody says over what time a
+// sample averages (unless a model makes it), or how often there is one.
+func (d Domain) Duty(periodNs int64) (share float64, known bool) {
 	if d.Reading != ReadingInstant && d.Reading != ReadingTrailingMean {
-		return 1
+		return 1, true
 	}
-	if d.AveragingNs <= 0 || d.UpdateNs <= 0 || d.AveragingNs >= d.UpdateNs {
-		return 1
+	if d.AveragingNs <= 0 && d.Estimated {
+		return 1, true
 	}
-	return float64(d.AveragingNs) / float64(d.UpdateNs)
+	if d.UpdateNs > 0 {
+		periodNs = d.UpdateNs
+	} else if d.ChangesOnly {
+		periodNs = 0 // the distance of changes is the load's
+	}
+	switch {
+	case d.AveragingNs <= 0 || periodNs <= 0:
+		return assumedDuty, false
+	case d.AveragingNs >= periodNs:
+		return 1, true
+	}
+	return float64(d.AveragingNs) / float64(periodNs), true
 }
 
 // unit is the worth of one count in joules or watts.

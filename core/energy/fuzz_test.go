@@ -3,8 +3,11 @@ package energy
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // FuzzWindow feeds arbitrary batches through a Builder and asks for an arbitrary
@@ -25,6 +28,12 @@ func FuzzWindow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, reading uint8, from, to, update, averaging int64, changes bool) {
 		d := watts([]Reading{ReadingCounter, ReadingInstant, ReadingTrailingMean, ReadingIntervalMean}[reading%4])
 		d.UpdateNs, d.AveragingNs, d.ChangesOnly = update, averaging, changes
+		if reading >= 128 {
+			d.MostPowerW = 1000
+		}
+		if reading&64 != 0 {
+			d.Kind = KindDRAM // may draw nothing
+		}
 		b, err := NewBuilder(d)
 		if err != nil {
 			return
@@ -48,6 +57,21 @@ func FuzzWindow(f *testing.F) {
 		}
 		_ = tr.Warnings()
 		w, err := tr.Window(from, to)
+		back, restoreErr := Restore(Stored{d, tr.CompleteUntilNs, tr.Dropped, tr.PeriodNs(), tr.Samples(), tr.Gaps(), tr.Problems()})
+		if restoreErr != nil {
+			t.Fatal(restoreErr)
+		}
+		again, againErr := back.Window(from, to)
+		if diff := cmp.Diff(w, again); diff != "" || fmt.Sprint(err) != fmt.Sprint(againErr) {
+			t.Fatalf("after Restore: %s %v, %v", diff, err, againErr)
+		}
+		if from >= 0 && to > from+4 && to < math.MaxInt64/2 {
+			quarter := (to - from) / 4
+			s, err := tr.Spans([]Span{{from, from + quarter}, {to - quarter, to}})
+			if err == nil && (!(s.EnergyJ > 0) || math.IsInf(s.EnergyJ, 0) || !(s.RandomRel >= 0) || !(s.CoverageRatio >= 0 && s.CoverageRatio <= 1)) {
+				t.Fatalf("spans: %+v", s)
+			}
+		}
 		if err != nil {
 			var e *WindowError
 			if !errors.As(err, &e) || e.Code == "" || errors.Is(err, ErrIncomplete) == errors.Is(err, ErrInvalid) {
@@ -58,7 +82,7 @@ func FuzzWindow(f *testing.F) {
 			}
 			return
 		}
-		if !(w.EnergyJ > 0) || math.IsInf(w.EnergyJ, 0) || w.Method == "" || math.IsNaN(w.RandomRel) || w.RandomRel < 0 || !(w.CoverageRatio >= 0 && w.CoverageRatio <= 1) {
+		if !(w.EnergyJ > 0) || math.IsInf(w.EnergyJ, 0) || w.Method == "" || math.IsNaN(w.RandomRel) || w.RandomRel < 0 || !(w.AliasRel >= 0 && w.AliasRel < 1) || !(w.CoverageRatio >= 0 && w.CoverageRatio <= 1) {
 			t.Fatalf("%+v", w)
 		}
 		if d.Reading == ReadingCounter {
@@ -66,6 +90,12 @@ func FuzzWindow(f *testing.F) {
 				t.Fatalf("%g J from a counter that rose by %g J", w.EnergyJ, most)
 			}
 			return
+		}
+		if lo < 0 && !code(w, CodeNegativePower) {
+			lo = 0 // where it is not said it is not in the window
+		}
+		if d.MostPowerW > 0 {
+			hi = min(hi, 1e6)
 		}
 		slack := 1e-9 * (math.Abs(float64(lo)) + math.Abs(float64(hi)) + 1) / 1000
 		if w.MeanPowerW < float64(lo)/1000-slack || w.MeanPowerW > float64(hi)/1000+slack {

@@ -93,7 +93,11 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 			width1 = length
 		}
 		held := i < 0 || i == n-1
-		if !t.Domain.ChangesOnly && (held || t.isGap(a.MonoNs, b.MonoNs)) {
+		doubtful := held || t.isGap(a.MonoNs, b.MonoNs)
+		if t.Domain.ChangesOnly { // silence says that a value held, unless what came is lost
+			doubtful = !held && t.lossAt(a.MonoNs) || i == n-1 && len(t.refusedIn(a.MonoNs, t1)) > 0
+		}
+		if doubtful {
 			uncovered += to - from
 			if !held {
 				widest = max(widest, length)

@@ -57,13 +57,15 @@ func Restore(s Stored) (*Trace, error) {
 		}
 	}
 	b.samples, b.gaps = s.Samples, slices.Clip(s.Gaps)
+	for _, x := range s.Samples {
+		b.suspicion.look(s.Domain, x.Value)
+	}
 	b.dropped, b.completeUntil = s.Dropped, s.CompleteUntilNs
 	for _, p := range s.Problems {
 		b.problems = append(b.problems, problem{code: p.Code, count: p.Count, firstNs: p.FirstNs, lastNs: p.LastNs})
 	}
-	t := b.Snapshot()
-	if s.PeriodNs > 0 && s.Domain.UpdateNs == 0 {
-		t.periodNs = s.PeriodNs
+	if s.Domain.UpdateNs == 0 {
+		b.periodNs = s.PeriodNs
 	}
-	return t, nil
+	return b.Snapshot(), nil
 }

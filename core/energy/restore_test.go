@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -34,6 +35,39 @@ func TestRestore(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Trace{}, problem{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a window does not take for power stays in the recording, and is refused again
+// after Restore, to the last bit.
+func TestRestoreKeepsWhatWindowsRefuse(t *testing.T) {
+	d := watts(ReadingIntervalMean)
+	b, err := NewBuilder(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(200) {
+		v := 300_000 + i
+		switch {
+		case i%10 == 3:
+			v = 0
+		case i == 57:
+			v = 1 << 62
+		}
+		b.Append(Batch{Sequence: uint64(i), StampsNs: []int64{1e9 + i*100e6}, Values: []int64{v}, CompleteUntilNs: 1e9 + i*100e6})
+	}
+	live := b.Snapshot()
+	back, err := Restore(Stored{d, live.CompleteUntilNs, live.Dropped, live.PeriodNs(), live.Samples(), live.Gaps(), live.Problems()})
+	if err != nil || len(live.Samples()) != 200 || len(live.Problems()) != 0 || len(live.Warnings()) != 2 {
+		t.Fatalf("%d samples, %v, %v, %v", len(live.Samples()), live.Problems(), live.Warnings(), err)
+	}
+	want, err := live.Window(2e9, 19e9)
+	if err != nil || !code(want, CodeZeroSample) || !code(want, CodeImplausible) || math.Abs(want.MeanPowerW-300.1) > 0.1 || want.CoverageRatio > 0.9 {
+		t.Errorf("%+v, %v", want, err)
+	}
+	got, err := back.Window(2e9, 19e9)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
 	}
 }
 

@@ -14,7 +14,7 @@ type Span struct{ FromNs, ToNs int64 }
 // two of them is idle. EnergyJ is of the spans, MeanPowerW is over their time.
 //
 // A sensor that covers all time is integrated over each span. One that looks at
-// part of it (Domain.Duty below 1) cannot be: its samples are further apart than
+// part of it ([Trace.Duty] below 1) cannot be: its samples are further apart than
 // the idle times are long, so a line between two of them lets idle power leak into
 // the spans. There each sample is taken for what its aperture saw: the part of it
 // that lay in a span is held against the idle power that samples wholly between
@@ -22,7 +22,7 @@ type Span struct{ FromNs, ToNs int64 }
 // unbiased if the idle times are random, so that each span meets the sensor at
 // another phase.
 func (t *Trace) Spans(spans []Span) (Window, error) {
-	q := query{t: t}
+	q := query{t: t.plausible()}
 	if len(spans) == 0 {
 		return Window{}, q.fail(CodeBadSpan, "no spans are given")
 	}
@@ -36,7 +36,8 @@ func (t *Trace) Spans(spans []Span) (Window, error) {
 	}
 	var w Window
 	var err error
-	if t.Domain.Duty() < 1 {
+	// Of an unknown aperture nobody can say what it saw.
+	if duty, known := t.Duty(); known && duty < 1 {
 		w, err = q.apertures(spans, lengthNs)
 	} else {
 		w, err = t.sumOf(spans)
@@ -129,12 +130,14 @@ func (q *query) apertures(spans []Span, lengthNs int64) (Window, error) {
 	}
 	w.Method = MethodApertures
 	w.Samples = len(in)
-	// Each span meets the sensor at a phase of its own, so that the errors average.
-	// What holes in the recording cost stays.
-	alias := dutyAliasRel * min(1, (1-d.Duty())/d.Duty()) / math.Sqrt(float64(len(spans)))
-	w.RandomRel = math.Hypot(alias, (1-min(1, w.CoverageRatio/d.Duty()))/math.Sqrt(3))
+	// Each span meets the sensor at a phase of its own, so that the errors are random
+	// and average. What holes in the recording cost stays.
+	duty, _ := q.t.Duty()
+	alias := aliasRel(duty) / 1.96 / math.Sqrt(float64(len(spans)))
+	w.AliasRel = 0
+	w.RandomRel = math.Hypot(alias, (1-min(1, w.CoverageRatio/duty))/math.Sqrt(3))
 	w.Warnings = slices.DeleteFunc(slices.Clone(w.Warnings), func(x Warning) bool { return x.Code == CodeDutySampled })
 	w.Warnings = append(w.Warnings, Warning{Code: CodeDutySampled, Severity: SeverityInfo, Domain: d.ID, Message: fmt.Sprintf(
-		"the sensor looks at %.0f %% of the time; idle times of random length between %d passes keep the load out of step with it, and are taken out", 100*d.Duty(), len(spans))})
+		"the sensor looks at %.0f %% of the time; idle times of random length between %d passes keep the load out of step with it, and are taken out", 100*duty, len(spans))})
 	return w, nil
 }

@@ -105,6 +105,20 @@ func TestSpansSayHowTheyWereMade(t *testing.T) {
 	if got.Method != MethodApertures || got.FromNs != 2e9 || got.ToNs != last || math.Abs(got.CoverageRatio-0.25) > 0.01 || got.MeanPowerW != got.EnergyJ/12 {
 		t.Errorf("%+v", got)
 	}
+	near(t, "aliasing is random here", got.AliasRel+1, 1, 0)
+	// The period may be known from the samples only.
+	silent := gapped.seenBy(t)
+	samples := silent.Samples()
+	d := silent.Domain
+	d.UpdateNs = 0
+	same, err := trace(t, d, silent.CompleteUntilNs, samples...).Spans(gapped.passes)
+	if err != nil || same.Method != MethodApertures || math.Abs(same.EnergyJ/got.EnergyJ-1) > 1e-9 {
+		t.Errorf("without a stated period: %+v, %v", same, err)
+	}
+	d.AveragingNs = 0
+	if unknown, err := trace(t, d, silent.CompleteUntilNs, samples...).Spans(gapped.passes); err != nil || unknown.Method != MethodTrapezoid || !code(unknown, CodeDutyUnknown) || unknown.AliasRel < 0.2 {
+		t.Errorf("of unknown aperture: %+v, %v", unknown, err)
+	}
 	if len(got.Warnings) != 1 || got.Warnings[0].Code != CodeDutySampled || got.Warnings[0].Severity != SeverityInfo {
 		t.Errorf("warnings %+v", got.Warnings)
 	}

@@ -10,8 +10,8 @@ import (
 // deployment. domains and windows run in parallel.
 //
 // Energy and power add. Random errors of different sensors are independent and
-// add in quadrature; gain and offset add as bounds, since sensors of one make
-// share their cause. The least coverage counts. Domains that contain one another
+// add in quadrature; gain, offset and aliasing add as bounds, since
+// sensors of one make share their cause and see loads in step. The least coverage counts. Domains that contain one another
 // and windows of different spans are refused.
 func Total(domains []Domain, windows []Window) (Window, Boundary, error) {
 	if len(domains) == 0 || len(domains) != len(windows) {
@@ -19,7 +19,7 @@ func Total(domains []Domain, windows []Window) (Window, Boundary, error) {
 	}
 	out := Window{FromNs: windows[0].FromNs, ToNs: windows[0].ToNs, CoverageRatio: 1}
 	var ids, methods []string
-	var random, gain float64
+	var random, gain, alias float64
 	seen := map[string]bool{}
 	for i, w := range windows {
 		d := domains[i]
@@ -45,13 +45,14 @@ func Total(domains []Domain, windows []Window) (Window, Boundary, error) {
 		out.Warnings = append(out.Warnings, w.Warnings...)
 		random = math.Hypot(random, w.RandomRel*w.EnergyJ)
 		gain += w.GainRel * w.EnergyJ
+		alias += w.AliasRel * w.EnergyJ
 		ids = append(ids, w.Domain)
 		if len(methods) == 0 || methods[len(methods)-1] != w.Method {
 			methods = append(methods, w.Method)
 		}
 	}
 	if out.EnergyJ > 0 {
-		out.RandomRel, out.GainRel = random/out.EnergyJ, gain/out.EnergyJ
+		out.RandomRel, out.GainRel, out.AliasRel = random/out.EnergyJ, gain/out.EnergyJ, alias/out.EnergyJ
 	}
 	out.Domain, out.Method = strings.Join(ids, "+"), strings.Join(methods, "+")
 	return out, BoundaryOf(domains...), nil

@@ -1,6 +1,9 @@
 package energy
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // Sample is one reading as the sensor gave it.
 type Sample struct {
@@ -35,6 +38,10 @@ type Trace struct {
 	gaps     []Gap    // rising, not overlapping
 	problems []problem
 	periodNs int64
+
+	// plain makes the recording that plausible returns, once; nil: it is this one.
+	plain   func() *Trace
+	refused []refusal // what plausible left out, rising
 }
 
 // NewTrace makes a Trace of samples read back from disk. They pass the same
@@ -45,6 +52,13 @@ func NewTrace(d Domain, samples []Sample, completeUntilNs int64) (*Trace, error)
 		return nil, err
 	}
 	b.samples = make([]Sample, 0, len(samples))
+	if b.horizon = completeUntilNs; completeUntilNs <= 0 {
+		stamps := make([]int64, len(samples))
+		for i, s := range samples {
+			stamps[i] = s.MonoNs
+		}
+		b.horizon = earliest(stamps)
+	}
 	for _, s := range samples {
 		b.add(s)
 	}
@@ -63,27 +77,23 @@ func (t *Trace) Gaps() []Gap { return t.gaps }
 // distance of the samples (for a counter: of the changes). 0 with too few samples.
 func (t *Trace) PeriodNs() int64 { return t.periodNs }
 
-// duty is the share of all time that the sensor looks at, with the period taken
-// from the samples where the domain states none. It is not known for instants of
-// unknown aperture, unless a model makes them.
-func (t *Trace) duty() (share float64, known bool) {
+// Duty is the share of all time that the sensor looks at, by [Domain.Duty] with the
+// period of the samples where the domain states none.
+func (t *Trace) Duty() (share float64, known bool) { return t.Domain.Duty(t.periodNs) }
+
+// Timed is the Domain with the update period of the samples where it states none.
+func (t *Trace) Timed() Domain {
 	d := t.Domain
-	if d.Reading != ReadingInstant && d.Reading != ReadingTrailingMean || d.ChangesOnly {
-		return d.Duty(), true
-	}
-	if d.AveragingNs == 0 {
-		return 1, d.Estimated
-	}
-	if d.UpdateNs == 0 {
+	if d.UpdateNs == 0 && !d.ChangesOnly && t.periodNs <= maxSpanNs {
 		d.UpdateNs = t.periodNs
 	}
-	return d.Duty(), true
+	return d
 }
 
 // Warnings lists what was wrong with the recording as a whole.
 func (t *Trace) Warnings() []Warning {
 	var out []Warning
-	for _, p := range t.problems {
+	for _, p := range slices.Concat(t.problems, refusedProblems(t.plausible().refused)) {
 		out = append(out, p.warning(t.Domain.ID))
 	}
 	return out

@@ -37,6 +37,10 @@ func watts(r Reading) Domain {
 	return Domain{ID: "gpu0/power", Kind: KindGPU, DeviceIDs: []string{"GPU-0"}, Reading: r, UpdateNs: 100e6, UnitNum: 1, UnitDen: 1000}
 }
 
+// watts says nothing of an aperture, so instants of it look at an assumed quarter of
+// the time.
+const quarter = assumedDuty
+
 // joules is a counter domain in millijoules with a 100 ms period.
 func joules() Domain {
 	return Domain{ID: "gpu0/counter", Kind: KindGPU, DeviceIDs: []string{"GPU-0"}, Reading: ReadingCounter, UpdateNs: 100e6, UnitNum: 1, UnitDen: 1000}

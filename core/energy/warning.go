@@ -25,7 +25,7 @@ type Warning struct {
 
 // Codes of the warnings and window errors of this package.
 const (
-	CodeBadStamp        = "implausible_stamp"    // a stamp below zero
+	CodeBadStamp        = "implausible_stamp"    // a stamp below zero or far beyond all others
 	CodeStampsBackwards = "stamps_backwards"     // a stamp older than its predecessor
 	CodeDuplicate       = "duplicate_sample"     // same stamp, same value
 	CodeConflict        = "conflicting_sample"   // same stamp, other value
@@ -35,7 +35,7 @@ const (
 	CodeDropped         = "samples_dropped"      // the source says it lost samples
 	CodeEpochBackwards  = "epoch_backwards"      // a counter epoch fell
 	CodeWatermark       = "watermark_broken"     // a sample or mark older than a given watermark
-	CodeZeroSample      = "zero_samples"         // 0 W of a device that always draws
+	CodeZeroSample      = "zero_samples"         // 0 W, or next to nothing, of a device that always draws
 	CodeImplausible     = "implausible_sample"   // more power than there can be
 	CodeDutyUnknown     = "duty_unknown"         // nobody says how much of the time the sensor looks
 	CodeSampleGap       = "sample_gap"           // more than three periods without a sample, or samples known to be lost

@@ -30,6 +30,10 @@ type Window struct {
 	// to all windows of the domain: never merge them with RandomRel.
 	GainRel float64 `json:"gain_rel"`
 	OffsetW float64 `json:"offset_w"`
+	// AliasRel is the half-width for a sensor that looks at part of the time, see
+	// aliasRel: the same load is misread alike in every window, so it is systematic,
+	// but another load otherwise, so no ratio is free of it.
+	AliasRel float64 `json:"alias_rel,omitempty"`
 
 	Estimated bool      `json:"estimated,omitempty"`
 	Warnings  []Warning `json:"warnings,omitempty"`
@@ -51,13 +55,13 @@ const (
 func (w Window) DurationS() float64 { return seconds(w.ToNs - w.FromNs) }
 
 // SystematicRel is the sensor's systematic half-width as a fraction of this
-// window's energy: gain plus offset over mean power, added as bounds because
-// nothing says that they are independent.
+// window's energy: gain plus offset over mean power plus aliasing, added as bounds
+// because nothing says that they are independent.
 func (w Window) SystematicRel() float64 {
 	if w.MeanPowerW <= 0 {
-		return w.GainRel
+		return w.GainRel + w.AliasRel
 	}
-	return w.GainRel + w.OffsetW/w.MeanPowerW
+	return w.GainRel + w.OffsetW/w.MeanPowerW + w.AliasRel
 }
 
 // Fatal reports whether a warning takes the window out of every ranking.
@@ -102,7 +106,7 @@ func (e *WindowError) Is(target error) bool {
 // stamps give the same bits. Cost: two binary searches and a walk over the
 // samples inside.
 func (t *Trace) Window(fromNs, toNs int64) (Window, error) {
-	q := query{t: t, from: fromNs, to: toNs}
+	q := query{t: t.plausible(), from: fromNs, to: toNs}
 	if fromNs < 0 || toNs <= fromNs || toNs > math.MaxInt64-2*maxSpanNs {
 		return Window{}, q.fail(CodeBadSpan, "the window is empty, reversed or has an impossible stamp")
 	}
@@ -113,8 +117,8 @@ func (t *Trace) Window(fromNs, toNs int64) (Window, error) {
 	if lagged > t.CompleteUntilNs {
 		return Window{}, q.fail(CodeIncomplete, fmt.Sprintf("the source is complete until %d ns and is needed until %d ns", t.CompleteUntilNs, lagged))
 	}
-	if len(t.samples) == 0 {
-		return Window{}, q.fail(CodeNoSamples, "the recording has no samples")
+	if err := q.anyLeft(lagged); err != nil {
+		return Window{}, err
 	}
 	q.sd = seconds(toNs - fromNs)
 	var w Window
@@ -128,6 +132,21 @@ func (t *Trace) Window(fromNs, toNs int64) (Window, error) {
 		return Window{}, err
 	}
 	return q.finish(w)
+}
+
+// anyLeft refuses a window without samples: of a recording that has none, or with
+// none inside but such as no running device gives.
+func (q *query) anyLeft(untilNs int64) error {
+	t := q.t
+	begin := q.from + t.Domain.LagNs
+	if refused := t.refusedIn(begin, untilNs); len(refused) > 0 && t.count(begin, untilNs) == 0 {
+		p := refusedProblems(refused)[0]
+		return q.fail(p.code, fmt.Sprintf("%s, %d of them, and no other sample lies in the window; the sensor is stuck or not supported", problemWords[p.code], len(refused)))
+	}
+	if len(t.samples) == 0 {
+		return q.fail(CodeNoSamples, "the recording has no samples")
+	}
+	return nil
 }
 
 // query is one call of Window: the span asked for, and the doubts met so far.
@@ -157,20 +176,20 @@ func (q *query) finish(w Window) (Window, error) {
 	w.Domain, w.FromNs, w.ToNs = d.ID, q.from, q.to
 	w.MeanPowerW = w.EnergyJ / q.sd
 	w.GainRel, w.OffsetW, w.Estimated = d.Accuracy.GainRel, d.Accuracy.OffsetW, d.Estimated
-	duty, known := q.t.duty()
-	if !known {
-		q.warn(CodeDutyUnknown, SeverityWarning, "nobody says over what time a sample averages, so the share of time that the sensor looks at is not known; a quarter is assumed for its error")
-	}
-	if duty < 1 && known {
-		w.CoverageRatio *= duty
-		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel*min(1, (1-duty)/duty))
-		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, ms(d.AveragingNs), ms(d.UpdateNs))
-	}
-	if !known {
-		w.RandomRel = math.Hypot(w.RandomRel, dutyAliasRel)
+	duty, known := q.t.Duty()
+	w.CoverageRatio *= duty
+	w.AliasRel = aliasRel(duty)
+	switch {
+	case !known:
+		q.warn(CodeDutyUnknown, SeverityWarning, "nobody says over what time a sample averages, or how often there is one, so the share of time that the sensor looks at is not known; a quarter is assumed, for coverage and error")
+	case duty < 1:
+		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, ms(d.AveragingNs), ms(q.t.periodNs))
 	}
 	if d.Estimated {
 		q.warn(CodeEstimated, SeverityWarning, "the joules are modelled, not measured")
+	}
+	for _, p := range refusedProblems(q.t.refusedIn(q.from, q.to+d.shiftNs()+q.t.periodNs)) {
+		q.warnings = append(q.warnings, p.warning(d.ID))
 	}
 	for _, p := range q.t.problems {
 		if p.lastNs >= q.from && p.firstNs <= q.to {
@@ -185,13 +204,19 @@ func (q *query) finish(w Window) (Window, error) {
 	return w, nil
 }
 
-// dutyAliasRel is the random error of duty sampling: a load whose ripple is locked
-// to a sensor that looks at 25 ms of every 100 ms is misread by 2-11 % (1 sd over
-// the phase), and longer windows do not help (simulation after the characterisation
-// in arXiv 2312.02741). The upper end is taken. A sensor that looks at half of the
-// time or less can see one half of a ripple only, whatever its duty; one that looks
-// longer sees both, and errs by at most the share (1-duty)/duty of it.
-const dutyAliasRel = 0.11
+// mostAliasRel is the half-width, at 95 %, of what a sensor that looks at part of
+// the time may be off by. Loads whose ripple is locked to one that looks at 25 ms of
+// every 100 ms are misread by 2-11 % (1 sd over the phase), and longer windows do
+// not help (simulation after the characterisation in arXiv 2312.02741); the upper
+// end is taken. It holds a ripple of up to 21.6 % of the mean power to either side,
+// and no deeper one.
+const mostAliasRel = 1.96 * 0.11
+
+// aliasRel is that half-width for a share of time looked at. A sensor that looks at
+// half of the time or less can see one half of a ripple only, whatever its duty; of
+// what one that looks longer sees the rest makes up for, so that it errs by at most
+// the share (1-duty)/duty of the ripple.
+func aliasRel(duty float64) float64 { return mostAliasRel * min(1, (1-duty)/duty) }
 
 // edgeModel is the random error of a window's two edges, one standard deviation
 // as a fraction of the energy. Each edge is known in time to a uniform width
@@ -207,18 +232,34 @@ func (q *query) edgeModel(width0, width1 float64) float64 {
 // recording.
 func (q *query) checkRange(lo, hi int, rising bool) error {
 	s := q.t.samples
+	changed := lo // the last change
+	for ; rising && changed > 0 && s[changed-1].Value == s[changed].Value && s[changed-1].Epoch == s[changed].Epoch; changed-- {
+	}
 	for i := lo + 1; i <= hi; i++ {
 		if s[i].Epoch != s[i-1].Epoch {
 			return q.fail(CodeEpochChange, fmt.Sprintf("the sensor restarted between %d and %d ns, so what it used in between is unknown; measure again", s[i-1].MonoNs, s[i].MonoNs))
 		}
-		if rising && (float64(s[i].Value)-float64(s[i-1].Value))*q.t.Domain.unit() > q.t.Domain.mostRiseJ(s[i].MonoNs-s[i-1].MonoNs) {
-			return q.fail(CodeImplausible, fmt.Sprintf("the counter jumped from %d to %d at %d ns, by more than there can be; measure again", s[i-1].Value, s[i].Value, s[i].MonoNs))
-		}
 		if rising && s[i].Value < s[i-1].Value {
 			return q.fail(CodeZeroOrBackwards, fmt.Sprintf("the counter fell from %d to %d at %d ns without a restart: driver reload or lost device; measure again", s[i-1].Value, s[i].Value, s[i].MonoNs))
 		}
+		if rising && s[i].Value > s[i-1].Value {
+			if !q.t.risesPlausibly(delta(s[changed].Value, s[i].Value), s[i].MonoNs-s[changed].MonoNs) {
+				return q.jumped(i)
+			}
+			changed = i
+		}
+	}
+	if rising {
+		if i := q.t.loneJump(lo, hi); i >= 0 {
+			return q.jumped(i)
+		}
 	}
 	return nil
+}
+
+func (q *query) jumped(i int) error {
+	s := q.t.samples
+	return q.fail(CodeImplausible, fmt.Sprintf("the counter jumped from %d to %d at %d ns, by more than there can be; measure again", s[i-1].Value, s[i].Value, s[i].MonoNs))
 }
 
 func seconds(ns int64) float64 { return float64(ns) / 1e9 }

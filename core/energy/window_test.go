@@ -37,17 +37,18 @@ func TestPowerVectors(t *testing.T) {
 	for _, c := range v.Cases {
 		from, to := origin+int64(math.Round(c.Window[0]*1e9)), origin+int64(math.Round(c.Window[1]*1e9))
 		for _, m := range []struct {
-			d      Domain
-			method string
-			want   float64
-		}{{watts(ReadingInstant), MethodTrapezoid, c.Trapezoid}, {changes, MethodHoldLast, c.Hold}, {watts(ReadingIntervalMean), MethodIntervalMean, c.Backfill}} {
+			d        Domain
+			method   string
+			want     float64
+			coverage float64
+		}{{watts(ReadingInstant), MethodTrapezoid, c.Trapezoid, quarter}, {changes, MethodHoldLast, c.Hold, quarter}, {watts(ReadingIntervalMean), MethodIntervalMean, c.Backfill, 1}} {
 			w, err := record(m.d, v.T, v.P, 0.6).Window(from, to)
 			if err != nil {
 				t.Fatal(err)
 			}
 			near(t, fmt.Sprint(m.method, c.Window), w.EnergyJ, m.want, 1e-12)
 			near(t, "its power", w.MeanPowerW, m.want/(c.Window[1]-c.Window[0]), 1e-9)
-			if w.Method != m.method || w.CoverageRatio != 1 {
+			if w.Method != m.method || w.CoverageRatio != m.coverage {
 				t.Errorf("%v: method %s, coverage %g", c.Window, w.Method, w.CoverageRatio)
 			}
 		}
@@ -149,7 +150,7 @@ func TestGapsAreSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near(t, "coverage", w.CoverageRatio, 0.8, 1e-9)
+	near(t, "coverage", w.CoverageRatio, quarter*0.8, 1e-9)
 	near(t, "energy", w.EnergyJ, 2000, 1e-9)
 	if !code(w, CodeSampleGap) || !code(w, CodeLowCoverage) || w.Fatal() || w.RandomRel < 0.1 {
 		t.Errorf("%+v", w)
@@ -159,7 +160,7 @@ func TestGapsAreSaid(t *testing.T) {
 		t.Errorf("a window that is nearly all hole: %+v, %v", w, err)
 	}
 	w, err = tr.Window(7e9, 9e9)
-	if err != nil || code(w, CodeSampleGap) || w.CoverageRatio != 1 {
+	if err != nil || code(w, CodeSampleGap) || w.CoverageRatio != quarter {
 		t.Errorf("a window beside the hole: %+v, %v", w, err)
 	}
 }
@@ -172,7 +173,7 @@ func TestEdgesBeyondTheSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, "held edges", w.EnergyJ, 5+10+20+15, 1e-9)
-	near(t, "coverage", w.CoverageRatio, 0.2/0.3, 1e-9)
+	near(t, "coverage", w.CoverageRatio, quarter*0.2/0.3, 1e-9)
 	if !code(w, CodeEdgeHeld) {
 		t.Errorf("%+v", w.Warnings)
 	}
@@ -218,7 +219,7 @@ func TestBadSpans(t *testing.T) {
 
 func TestPowerThatIsNone(t *testing.T) {
 	zero := trace(t, watts(ReadingInstant), 1e9, Sample{MonoNs: 0}, Sample{MonoNs: 1e8}, Sample{MonoNs: 2e8})
-	if _, err := zero.Window(0, 2e8); wrong(err, CodeNoSamples) {
+	if _, err := zero.Window(0, 2e8); wrong(err, CodeZeroSample) {
 		t.Error(err)
 	}
 	negative := trace(t, watts(ReadingInstant), 1e9, Sample{MonoNs: 0, Value: 9000}, Sample{MonoNs: 1e8, Value: -1000}, Sample{MonoNs: 2e8, Value: 9000})
@@ -227,7 +228,7 @@ func TestPowerThatIsNone(t *testing.T) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	huge := trace(t, watts(ReadingInstant), 1e9, Sample{MonoNs: 0, Value: math.MaxInt64}, Sample{MonoNs: 1e8, Value: math.MaxInt64})
-	if _, err := huge.Window(0, 1e8); wrong(err, CodeNoSamples) {
+	if _, err := huge.Window(0, 1e8); wrong(err, CodeImplausible) {
 		t.Error(err)
 	}
 	restarted := trace(t, watts(ReadingInstant), 1e9, Sample{MonoNs: 0, Value: 9000}, Sample{MonoNs: 1e8, Value: 9000, Epoch: 1}, Sample{MonoNs: 2e8, Value: 9000, Epoch: 1})
@@ -267,8 +268,11 @@ func TestDutySampling(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, "coverage", w.CoverageRatio, 0.25, 1e-9)
-	near(t, "random", w.RandomRel, 0.11, 1e-2)
-	near(t, "systematic", w.SystematicRel(), 0.06, 1e-9)
+	near(t, "aliasing", w.AliasRel, 1.96*0.11, 1e-9)
+	near(t, "systematic", w.SystematicRel(), 0.06+1.96*0.11, 1e-9)
+	if w.RandomRel > 0.001 {
+		t.Errorf("random %g: more cycles do not show aliasing", w.RandomRel)
+	}
 	if !code(w, CodeDutySampled) || !code(w, CodeEstimated) || !w.Estimated {
 		t.Errorf("%+v", w.Warnings)
 	}
@@ -298,7 +302,7 @@ func TestDutySamplingOfALockedRipple(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if math.Abs(w.EnergyJ/3000-1) <= 1.96*w.RandomRel {
+			if math.Abs(w.EnergyJ/3000-1) <= w.SystematicRel()+1.96*w.RandomRel {
 				held++
 			}
 		}

@@ -20,7 +20,10 @@ type Audit struct {
 	Ratio *float64 `json:"ratio"`
 	// RandomRel is what the edges of both make the ratio uncertain by, one
 	// standard deviation.
-	RandomRel   float64 `json:"random_rel,omitempty"`
+	RandomRel float64 `json:"random_rel,omitempty"`
+	// AliasRel is what either may be off by for looking at part of the time only, a
+	// half-width: a disagreement within it says nothing.
+	AliasRel    float64 `json:"alias_rel,omitempty"`
 	Method      string  `json:"method,omitempty"`
 	CheckMethod string  `json:"check_method,omitempty"`
 	// Code is counter_vs_power if they disagree beyond a limit, or why there is
@@ -38,19 +41,22 @@ const (
 	codeTooBlunt = "too_blunt"
 )
 
-// sharpRel is the RandomRel from which on an audit is blunt. Over longNs a sharp
-// one is taken at its word.
+// sharpRel is what may be open, as a standard deviation, from which on an audit is
+// blunt. Over longNs a sharp one is taken at its word.
 const (
 	sharpRel = 0.02
 	longNs   = int64(10e9)
 )
 
 // sharp tells whether a disagreement beyond the limits would show.
-func (a Audit) sharp() bool { return a.RandomRel < sharpRel }
+func (a Audit) sharp() bool { return a.openRel() < sharpRel }
+
+// openRel is what the two readings leave open, as a standard deviation.
+func (a Audit) openRel() float64 { return a.RandomRel + a.AliasRel/1.96 }
 
 func (a Audit) blunt() string {
-	return fmt.Sprintf("over %.1f s edges and gaps leave %.1f %% open (one standard deviation; below %v %% is sharp), so %s against %s proves nothing there",
-		float64(a.ToNs-a.FromNs)/1e9, 100*a.RandomRel, 100*sharpRel, a.Domain, a.Check)
+	return fmt.Sprintf("over %.1f s edges, gaps and time not looked at leave %.1f %% open (one standard deviation; below %v %% is sharp), so %s against %s proves nothing there",
+		float64(a.ToNs-a.FromNs)/1e9, 100*a.openRel(), 100*sharpRel, a.Domain, a.Check)
 }
 
 // CompareWindow makes the audit of a window. A counter that is read every 10 s
@@ -64,7 +70,7 @@ func CompareWindow(domain, check *energy.Trace, fromNs, toNs int64, run [2]int64
 	}
 	from, to := around(check, fromNs, toNs)
 	wide := Compare(domain, check, min(fromNs, max(from, run[0])), max(toNs, min(to, run[1])))
-	if wide.Ratio == nil || a.Ratio != nil && !(wide.RandomRel < a.RandomRel) {
+	if wide.Ratio == nil || a.Ratio != nil && !(wide.openRel() < a.openRel()) {
 		return a
 	}
 	return wide
@@ -112,9 +118,10 @@ func Compare(domain, check *energy.Trace, fromNs, toNs int64) Audit {
 	}
 	a.Ratio, a.Warnings = &ratio, warnings
 	a.RandomRel = math.Hypot(first.RandomRel, second.RandomRel)
+	a.AliasRel = first.AliasRel + second.AliasRel
 	// Gaps, and a counter that is read every 10 s, make the edges of a window of
 	// any length uncertain.
-	if known := a.sharp() && toNs-fromNs >= longNs; !known && math.Abs(ratio-1) <= 3*a.RandomRel {
+	if known := a.sharp() && toNs-fromNs >= longNs; !known && math.Abs(ratio-1) <= 3*a.RandomRel+a.AliasRel {
 		a.Warnings = nil
 	}
 	if len(a.Warnings) == 0 && !a.sharp() {

@@ -103,6 +103,23 @@ func TestCompareWindow(t *testing.T) {
 	}
 }
 
+// A ring that looks at a quarter of the time may be off by a fifth and proves
+// nothing; beyond that it disagrees, however long the window.
+func TestCompareASensorThatLooksAtPartOfTheTime(t *testing.T) {
+	counter := traceOf(t, counterDomain, 100e6, 40e9, func(ns int64) float64 { return float64(ns) / 1e9 * 600 * 1000 })
+	d := energy.Domain{ID: card, Kind: energy.KindGPU, Reading: energy.ReadingInstant, UpdateNs: 100e6, AveragingNs: 25e6}
+	for watts, code := range map[float64]string{600: "too_blunt", 720: "too_blunt", 490: "too_blunt", 760: "counter_vs_power", 400: "counter_vs_power"} {
+		a := Compare(traceOf(t, d, 100e6, 40e9, func(int64) float64 { return watts * 1000 }), counter, 10e9, 30e9)
+		if a.Ratio == nil || a.Code != code || a.sharp() || a.AliasRel < 0.2 || a.RandomRel > 0.01 || len(a.Warnings) > 0 != (code == "counter_vs_power") {
+			t.Errorf("%g W: %+v", watts, a)
+		}
+	}
+	d.AveragingNs = 96e6
+	if a := Compare(traceOf(t, d, 100e6, 40e9, func(int64) float64 { return 640e3 }), counter, 10e9, 30e9); !a.sharp() || a.Code != "counter_vs_power" {
+		t.Errorf("96 %% of the time: %+v", a)
+	}
+}
+
 func TestCompareWithoutEnergy(t *testing.T) {
 	counter := traceOf(t, counterDomain, 100e6, 5e9, func(ns int64) float64 { return float64(ns) })
 	ring := traceOf(t, ringDomain, 20e6, 40e9, func(int64) float64 { return 1000 })

@@ -28,8 +28,7 @@ func headlineKnown(j *judging) { j.headline(func(Domain) { j.saw() }) }
 func apertureKnown(j *judging) {
 	j.headline(func(d Domain) {
 		j.saw()
-		power := d.Reading == energy.ReadingInstant || d.Reading == energy.ReadingTrailingMean
-		if power && !d.Estimated && (d.UpdateNs <= 0 || d.AveragingNs <= 0) {
+		if _, known := d.Duty(d.PeriodNs); !known {
 			j.unknown("%s does not say over which time it averages, or how often", d.ID)
 		}
 	})

@@ -8,10 +8,10 @@ type Plain struct{ Code, Meaning string }
 func Notes() []Plain {
 	return []Plain{
 		// How the recording of a sensor was.
-		{"implausible_stamp", "a sample with an impossible stamp was left out"},
-		{"zero_samples", "samples of 0 W of a device that always draws were taken as lost"},
+		{"implausible_stamp", "a sample with an impossible stamp, below zero or an hour beyond all others and the watermark, was left out"},
+		{"zero_samples", "samples of 0 W, or next to nothing, of a device that always draws were taken as lost; a window of nothing else has no joules"},
 		{"implausible_sample", "samples, or a rise of a counter, of more power than there can be were not taken as joules"},
-		{"duty_unknown", "nobody says what share of the time the sensor looks at; its error is taken as that of a quarter"},
+		{"duty_unknown", "nobody says what share of the time the sensor looks at; a quarter is assumed, for coverage and error"},
 		{"stamps_backwards", "a sample older than its predecessor was left out"},
 		{"duplicate_sample", "a sample came twice"},
 		{"conflicting_sample", "two samples of one stamp differ; the first was kept"},

@@ -133,7 +133,7 @@ func moduleScope(j *judging) {
 func dutySampled(j *judging) {
 	apertureKnown(j)
 	for _, d := range j.Headline {
-		if duty := d.Duty(); duty < 1 {
+		if duty, known := d.Duty(d.PeriodNs); known && duty < 1 {
 			j.find(energy.SeverityWarning, d.ID, 1-duty, "%s looks at %.0f %% of the time", d.ID, 100*duty)
 		}
 	}

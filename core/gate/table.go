@@ -142,7 +142,7 @@ func sensors() []Gate {
 			Limits: []Limit{fail(0, "J")},
 			Needs:  "the joules of every headline domain in every window", Advice: "the driver was loaded anew or the sensor is stuck: turn persistence on and measure again", Emitter: "core/energy", needs: joulesKnown},
 		{Code: energy.CodeCounterVsPower, Scope: Window, Severities: warningFatal,
-			Threshold: "two readings of one device differ by more than 5 % (warning) or 15 % (fatal); below 10 s, or where edges and gaps leave 2 % or more open (too_blunt), also by more than three times of that",
+			Threshold: "two readings of one device differ by more than 5 % (warning) or 15 % (fatal); below 10 s, or where edges, gaps and time not looked at leave 2 % or more open (too_blunt), also by more than three times of that; never within what a sensor that looks at part of the time may be off by",
 			Limits:    []Limit{warn(auditPct, "%"), fail(auditFatalPct, "%")},
 			Needs:     "a second reading of the headline's devices that leaves less than 2 % open over the Run and over each window", Advice: "trial.json, audit, holds both; one of them misses time or counts another scope: attach the trial's directory to a bug report", judge: counterVsPower},
 		{Code: energy.CodeNegativePower, Scope: Window, Severities: fatal, Threshold: "a sample below 0 W",

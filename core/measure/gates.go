@@ -204,7 +204,7 @@ func checksOf(choice energy.Choice) map[string][]string {
 	checks := map[string][]string{}
 	for _, h := range choice.Headline {
 		for _, c := range choice.Checks {
-			if !c.Estimated && c.Duty() == 1 && c.Kind == h.Kind && slices.Equal(slices.Sorted(slices.Values(c.DeviceIDs)), slices.Sorted(slices.Values(h.DeviceIDs))) {
+			if duty, known := c.Duty(0); !c.Estimated && known && duty == 1 && c.Kind == h.Kind && slices.Equal(slices.Sorted(slices.Values(c.DeviceIDs)), slices.Sorted(slices.Values(h.DeviceIDs))) {
 				checks[h.ID] = append(checks[h.ID], c.ID)
 			}
 		}

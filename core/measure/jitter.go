@@ -22,7 +22,7 @@ const leastGappedPasses = 10
 // gaps asks for random gaps of up to the sensor's update period where they help.
 func (t *trial) gaps(spec *sdk.RunSpec) {
 	var headline []energy.Domain
-	for _, d := range t.recorder.domains() {
+	for _, d := range t.recorder.timed() {
 		if slices.Contains(t.record.Headline, d.ID) {
 			headline = append(headline, d)
 		}
@@ -34,6 +34,16 @@ func (t *trial) gaps(spec *sdk.RunSpec) {
 	}
 }
 
+// timed lists all domains, each with the update period that its recording shows
+// where it states none: without it nobody knows how much of the time a sensor looks.
+func (r *recorder) timed() []energy.Domain {
+	list, traces := r.domains(), r.traces()
+	for i, d := range list {
+		list[i] = traces[d.ID].Timed()
+	}
+	return list
+}
+
 // wantedGaps is the length of the longest gap, 0 for none. Other loops than static
 // batches have no passes to put gaps between.
 func wantedGaps(loop sdk.Loop, headline []energy.Domain, features []string) (mostNs int64, doubts []energy.Warning) {
@@ -41,14 +51,16 @@ func wantedGaps(loop sdk.Loop, headline []energy.Domain, features []string) (mos
 		return 0, nil
 	}
 	var sensor energy.Domain
+	share := 1.0
 	for _, d := range headline {
-		if d.Duty() < 1 && d.UpdateNs > sensor.UpdateNs {
-			sensor = d
+		// Of an unknown aperture nobody can say what it saw of a pass.
+		if duty, known := d.Duty(0); known && duty < 1 && d.UpdateNs > sensor.UpdateNs {
+			sensor, share = d, duty
 		}
 	}
 	if sensor.UpdateNs > 0 && !slices.Contains(features, sdk.FeaturePassGaps) {
 		return 0, []energy.Warning{{Code: "no_pass_gaps", Severity: energy.SeverityWarning, Domain: sensor.ID, Message: fmt.Sprintf(
-			"%s looks at %.0f %% of the time, and the backend cannot make the random gaps between passes that would keep them out of step with it (feature %q)", sensor.ID, 100*sensor.Duty(), sdk.FeaturePassGaps)}}
+			"%s looks at %.0f %% of the time, and the backend cannot make the random gaps between passes that would keep them out of step with it (feature %q)", sensor.ID, 100*share, sdk.FeaturePassGaps)}}
 	}
 	return sensor.UpdateNs, nil
 }

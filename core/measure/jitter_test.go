@@ -48,6 +48,24 @@ func TestGapsForASensorThatLooksAtPartOfTheTime(t *testing.T) {
 	}
 }
 
+// A sensor that does not state its period has the one that its samples show.
+func TestGapsForASensorThatStatesNoPeriod(t *testing.T) {
+	r := quarter(newRig(t, "").ranked())
+	whole := r.meter.domain
+	r.meter.domain = func(d *sdk.Domain) {
+		whole(d)
+		d.UpdatePeriodNs = 0
+	}
+	got := r.one()
+	if most := got.Run.Spec.GapNsMost; most < 3*int64(meterPeriod) || most > 5*int64(meterPeriod) {
+		t.Errorf("gaps of up to %d ns", most)
+	}
+	if got.Windows[0].Domains[0].Window.Method != energy.MethodApertures {
+		t.Errorf("%+v", got.Windows[0].Domains[0].Window)
+	}
+	wantCode(t, got, "duty_sampled/info")
+}
+
 func TestWhereGapsDoNotHelp(t *testing.T) {
 	t.Run("closed loop", func(t *testing.T) {
 		r := quarter(newRig(t, "")).each(func(c *study.Cell) { c.Load = study.LoadSpec{Mode: "closed", Concurrency: 4} })
@@ -71,6 +89,7 @@ func TestWantedGaps(t *testing.T) {
 	full := energy.Domain{ID: "full", Reading: energy.ReadingInstant, UpdateNs: 900, AveragingNs: 900}
 	part := energy.Domain{ID: "part", Reading: energy.ReadingInstant, UpdateNs: 100, AveragingNs: 25}
 	slow := energy.Domain{ID: "slow", Reading: energy.ReadingTrailingMean, UpdateNs: 200, AveragingNs: 100}
+	unknown := energy.Domain{ID: "unknown", Reading: energy.ReadingInstant, UpdateNs: 5000}
 	can := []string{"check", sdk.FeaturePassGaps}
 	for _, c := range []struct {
 		loop     sdk.Loop
@@ -82,6 +101,8 @@ func TestWantedGaps(t *testing.T) {
 		{sdk.LoopBatch, []energy.Domain{full}, can, 0, ""},
 		{sdk.LoopBatch, []energy.Domain{full, part}, can, 100, ""},
 		{sdk.LoopBatch, []energy.Domain{slow, part}, can, 200, ""},
+		{sdk.LoopBatch, []energy.Domain{unknown, part}, can, 100, ""},
+		{sdk.LoopBatch, []energy.Domain{unknown}, can, 0, ""},
 		{sdk.LoopClosed, []energy.Domain{part}, can, 0, ""},
 		{sdk.LoopBatch, []energy.Domain{part}, []string{"check"}, 0, "no_pass_gaps"},
 		{sdk.LoopBatch, []energy.Domain{full}, nil, 0, ""},

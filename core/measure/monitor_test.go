@@ -289,6 +289,11 @@ func TestGatesOfACPUCell(t *testing.T) {
 	d := func(id string, estimated bool) energy.Domain {
 		return energy.Domain{ID: id, Kind: energy.KindCPUPackage, DeviceIDs: []string{"package-0"}, Reading: energy.ReadingCounter, Estimated: estimated}
 	}
+	silent := d("silent/p", false)
+	silent.Reading, silent.AveragingNs = energy.ReadingInstant, 25e6 // of a period that nobody knows
+	if checks := checksOf(energy.Headline([]energy.Domain{d("rapl/p", false), silent}, nil)); len(checks) != 0 {
+		t.Errorf("a sensor that may look away checks: %v", checks)
+	}
 	checks := checksOf(energy.Headline([]energy.Domain{d("rapl/p", false), d("other/p", false), d("hostpower/p", true)}, nil))
 	if len(checks) != 1 || !slices.Equal(checks["other/p"], []string{"rapl/p"}) {
 		t.Errorf("checks %v", checks)

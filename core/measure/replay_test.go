@@ -118,9 +118,7 @@ func moved(t *testing.T, trace *energy.Trace, dir string, offsetNs int64) *energ
 		s.Gaps = append(s.Gaps, energy.Gap{FromNs: g.FromNs + offsetNs, ToNs: g.ToNs + offsetNs, Lost: g.Lost})
 	}
 	for _, p := range trace.Problems() {
-		if p.Code != energy.CodeBadStamp { // no stamp of any clock
-			p.FirstNs, p.LastNs = p.FirstNs+offsetNs, p.LastNs+offsetNs
-		}
+		p.FirstNs, p.LastNs = p.FirstNs+offsetNs, p.LastNs+offsetNs
 		s.Problems = append(s.Problems, p)
 	}
 	out, err := energy.Restore(s)

@@ -217,7 +217,7 @@ func energyDomain(source string, d sdk.Domain) (energy.Domain, error) {
 		LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs, UpdateNs: d.UpdatePeriodNs,
 		UnitNum: d.UnitNumerator, UnitDen: d.UnitDenominator,
 		ChangesOnly: d.ChangesOnly, Estimated: d.Estimated, Host: d.Host, Source: source, FirstSampleNs: d.FirstSampleNs,
-		Doc: d.Doc,
+		Doc: d.Doc, MostPowerW: d.MostPowerW,
 	}
 	if d.ContainedIn != "" {
 		domain.ContainedIn = source + "/" + d.ContainedIn

@@ -146,7 +146,7 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 				"the backend needs %d GPUs and names %d that it holds, so it is not known whose energy to count; its load report must name them by UUID", need.Min, len(gpus))}
 		}
 	}
-	choice := energy.Headline(t.recorder.domains(), gpus)
+	choice := energy.Headline(t.recorder.timed(), gpus)
 	t.checks = checksOf(choice)
 	t.record.Boundary = choice.Boundary.String()
 	for _, domain := range choice.Headline {

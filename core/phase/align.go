@@ -61,7 +61,10 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 				return Aligned{}, fmt.Errorf("%s lasts %.3g ms, fewer than %d updates of %s (%.3g ms each)",
 					name, float64(shortest)/1e6, LeastPeriods, t.Domain.ID, float64(period)/1e6)
 			}
-			if d := t.Domain.Duty(); d < 1 {
+			switch d, known := t.Duty(); {
+			case !known:
+				return Aligned{}, fmt.Errorf("nobody knows for what share of the time %s looks", t.Domain.ID)
+			case d < 1:
 				return Aligned{}, fmt.Errorf("%s looks at %.0f %% of the time only", t.Domain.ID, 100*d)
 			}
 			before, err := t.Window(p.BeginNs, p.PrefillEndNs)

@@ -260,6 +260,30 @@ func TestRegressBoundsHold(t *testing.T) {
 	t.Logf("%d coefficients given of 1200, %d held by their bounds", given, held)
 }
 
+// What a sensor saw of a phase is not known where it looks at part of the time, or
+// nobody knows at how much, be its period stated or seen.
+func TestAlignRefusesSensorsThatLookAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		averagingNs, updateNs int64
+		want                  string
+	}{
+		"part":           {5e6, 20e6, "looks at 25 % of the time"},
+		"period seen":    {5e6, 0, "looks at 25 % of the time"},
+		"unknown":        {0, 20e6, "nobody knows"},
+		"nothing stated": {0, 0, "nobody knows"},
+	} {
+		d := square(t).Domain
+		d.Reading, d.AveragingNs, d.UpdateNs = energy.ReadingInstant, c.averagingNs, c.updateNs
+		trace, err := energy.NewTrace(d, square(t).Samples(), 40e9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := Align([]*energy.Trace{trace}, []Span{{2e9, 2e9 + 600e6, 4e9}}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}
+
 // A pass whose samples are missing has no split, however whole the rest is.
 func TestAlignRefusesLostSamples(t *testing.T) {
 	d := energy.Domain{ID: "gpu", Kind: energy.KindGPU, Reading: energy.ReadingIntervalMean, UpdateNs: 20e6, UnitNum: 1, UnitDen: 1000}

@@ -50,6 +50,7 @@ type domain struct {
 	UnitNum     int64    `json:"unit_num"`
 	UnitDen     int64    `json:"unit_den"`
 	ChangesOnly bool     `json:"changes_only,omitempty"`
+	MostPowerW  float64  `json:"most_power_w,omitempty"`
 	Estimated   bool     `json:"estimated,omitempty"`
 	Accuracy    struct {
 		GainRel    float64 `json:"gain_rel"`
@@ -85,6 +86,8 @@ func (d domain) check() error {
 		return fmt.Errorf("domain %q: a duration is below 0", d.ID)
 	case d.Reading == string(sdk.ReadingTrailingMean) && d.AveragingNs == 0:
 		return fmt.Errorf("domain %q: reading trailing_mean needs averaging_ns", d.ID)
+	case !(d.MostPowerW >= 0 && d.MostPowerW <= 1e12):
+		return fmt.Errorf("domain %q: most_power_w = %v is no power; 0 says that it is not known", d.ID, d.MostPowerW)
 	case !(d.Accuracy.GainRel >= 0) || !(d.Accuracy.OffsetW >= 0) || !(d.Accuracy.Confidence >= 0 && d.Accuracy.Confidence <= 1):
 		return fmt.Errorf("domain %q: its accuracy is below 0", d.ID)
 	}
@@ -145,7 +148,7 @@ func (d domain) contract() sdk.Domain {
 		ID: d.ID, Kind: sdk.DomainKind(d.Kind), DeviceIDs: d.DeviceIDs, ContainedIn: d.ContainedIn,
 		Reading: sdk.Reading(d.Reading), Unit: sdk.UnitWatt, UnitNumerator: d.UnitNum, UnitDenominator: d.UnitDen,
 		AveragingNs: d.AveragingNs, LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs, UpdatePeriodNs: d.UpdateNs,
-		Estimated: d.Estimated, Host: d.Host, Doc: d.Doc, ChangesOnly: d.ChangesOnly,
+		Estimated: d.Estimated, Host: d.Host, Doc: d.Doc, ChangesOnly: d.ChangesOnly, MostPowerW: d.MostPowerW,
 	}
 	if out.Reading == sdk.ReadingCounter {
 		out.Unit = sdk.UnitJoule

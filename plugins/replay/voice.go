@@ -140,8 +140,8 @@ func (v *voice) spoil(s row) {
 				v.add(s.ns, s.value^1)
 			case e.code == codeBackwards && e.atNs < s.ns:
 				v.add(e.atNs, s.value)
-			case e.code == codeBadStamp && e.atNs < 0:
-				v.batch.MonoNs, v.batch.Values = append(v.batch.MonoNs, e.atNs), append(v.batch.Values, s.value)
+			case e.code == codeBadStamp: // whatever it was, a recorder notes it at the sample before
+				v.batch.MonoNs, v.batch.Values = append(v.batch.MonoNs, -1), append(v.batch.Values, s.value)
 			}
 		}
 	}

@@ -23,6 +23,10 @@ const (
 	unknownLimitMilliW = 3_000_000
 )
 
+// mostTimes is how many times its highest limit a GPU cannot draw over one period
+// of a sensor: it holds its limit over seconds, and swings above it by far less.
+const mostTimes = 3
+
 // errStuckCounter is what a characterisation of two seconds shows on some virtual
 // GPUs.
 var errStuckCounter = errors.New("it does not move")
@@ -58,6 +62,9 @@ func probe(ctx context.Context, g gpu, host string, known []device.Sensor, clock
 		UnitNumerator: 1, UnitDenominator: 1000, Accuracy: sdk.Accuracy{GainRel: &gainBound},
 	}
 	base.Kind = sdk.DomainGPU
+	if facts.MostLimitMilliW != nil {
+		base.MostPowerW = mostTimes * max(0, float64(*facts.MostLimitMilliW)/1000)
+	}
 	watts, joules := base, base
 	watts.Unit, joules.Unit = sdk.UnitWatt, sdk.UnitJoule
 
@@ -84,7 +91,9 @@ func probe(ctx context.Context, g gpu, host string, known []device.Sensor, clock
 	}
 	if counterErr == nil {
 		d := joules
-		d.Kind = counterKind(g)
+		if d.Kind = counterKind(g); d.Kind == sdk.DomainModule {
+			d.MostPowerW = 0 // the limit is the GPU's alone
+		}
 		d.ID, d.Reading = g.UUID()+"/counter", sdk.ReadingCounter
 		// Also where it is read in bursts: between them the watermark goes on and
 		// an edge in a wide hole is told by the window.
@@ -138,7 +147,7 @@ func lastResort(g gpu, facts device.Facts, known []device.Sensor, d sdk.Domain) 
 			_, err := readField(g, id, scope)
 			if err == nil {
 				if scope == scopeModule {
-					d.Kind = sdk.DomainModule
+					d.Kind, d.MostPowerW = sdk.DomainModule, 0
 				}
 				return fmt.Sprintf("%s (field %d, scope %d)", name, id, scope), func() (uint64, error) { return readField(g, id, scope) }
 			}

@@ -79,7 +79,11 @@ func TestFallbackOrder(t *testing.T) {
 					if err != nil || w.EnergyJ < 1780 || w.EnergyJ > 1820 {
 						t.Errorf("%s: %v J of 1800, %v", d.ID, w.EnergyJ, err)
 					}
-					if quarter := d.AveragingNs == 25e6; quarter != (w.CoverageRatio < 0.3) && d.Reading != sdk.ReadingCounter {
+					if most := map[bool]float64{true: 0, false: mostTimes * 700}[d.Kind == sdk.DomainModule]; d.MostPowerW != most {
+						t.Errorf("%s: at most %g W", d.ID, d.MostPowerW)
+					}
+					unknown := d.Reading == sdk.ReadingInstant && d.AveragingNs == 0
+					if quarter := d.AveragingNs == 25e6 || unknown; quarter != (w.CoverageRatio < 0.3) && d.Reading != sdk.ReadingCounter {
 						t.Errorf("%s: coverage %v", d.ID, w.CoverageRatio)
 					}
 				}

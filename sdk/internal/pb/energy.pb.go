@@ -404,7 +404,10 @@ type Domain struct {
 	Doc string `protobuf:"bytes,17,opt,name=doc,proto3" json:"doc,omitempty"`
 	// True: a sample comes only when the value changed, so that the value before
 	// held until then.
-	ChangesOnly   bool `protobuf:"varint,18,opt,name=changes_only,json=changesOnly,proto3" json:"changes_only,omitempty"`
+	ChangesOnly bool `protobuf:"varint,18,opt,name=changes_only,json=changesOnly,proto3" json:"changes_only,omitempty"`
+	// More than the domain can ever draw, in watts: samples above it are damaged.
+	// 0: not known.
+	MostPowerW    float64 `protobuf:"fixed64,19,opt,name=most_power_w,json=mostPowerW,proto3" json:"most_power_w,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -563,6 +566,13 @@ func (x *Domain) GetChangesOnly() bool {
 		return x.ChangesOnly
 	}
 	return false
+}
+
+func (x *Domain) GetMostPowerW() float64 {
+	if x != nil {
+		return x.MostPowerW
+	}
+	return 0
 }
 
 type StreamRequest struct {
@@ -813,7 +823,7 @@ const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"confidence\x88\x01\x01B\v\n" +
 	"\t_gain_relB\v\n" +
 	"\t_offset_wB\r\n" +
-	"\v_confidence\"\x86\x05\n" +
+	"\v_confidence\"\xa8\x05\n" +
 	"\x06Domain\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1a.llem.plugin.v1.DomainKindR\x04kind\x12\x1d\n" +
@@ -834,7 +844,9 @@ const file_llem_plugin_v1_energy_proto_rawDesc = "" +
 	"\x04host\x18\x0f \x01(\tR\x04host\x12&\n" +
 	"\x0ffirst_sample_ns\x18\x10 \x01(\x03R\rfirstSampleNs\x12\x10\n" +
 	"\x03doc\x18\x11 \x01(\tR\x03doc\x12!\n" +
-	"\fchanges_only\x18\x12 \x01(\bR\vchangesOnly\"<\n" +
+	"\fchanges_only\x18\x12 \x01(\bR\vchangesOnly\x12 \n" +
+	"\fmost_power_w\x18\x13 \x01(\x01R\n" +
+	"mostPowerW\"<\n" +
 	"\rStreamRequest\x12+\n" +
 	"\x11required_features\x18\x01 \x03(\tR\x10requiredFeatures\"\xd6\x01\n" +
 	"\x0eStreamResponse\x12\x1b\n" +

@@ -15,7 +15,7 @@ func ToDomain(d sdk.Domain) *pb.Domain {
 		UnitDenominator: d.UnitDenominator, AveragingNs: d.AveragingNs, LagNs: d.LagNs, LagSpreadNs: d.LagSpreadNs,
 		UpdatePeriodNs: d.UpdatePeriodNs, Estimated: d.Estimated, ChangesOnly: d.ChangesOnly,
 		Accuracy: &pb.Accuracy{GainRel: d.Accuracy.GainRel, OffsetW: d.Accuracy.OffsetW, Confidence: d.Accuracy.Confidence},
-		Host:     d.Host, FirstSampleNs: d.FirstSampleNs, Doc: d.Doc,
+		Host:     d.Host, FirstSampleNs: d.FirstSampleNs, Doc: d.Doc, MostPowerW: d.MostPowerW,
 	}
 }
 
@@ -35,7 +35,7 @@ func FromDomain(d *pb.Domain) (sdk.Domain, error) {
 		Reading: reading, Unit: unit, UnitNumerator: d.GetUnitNumerator(), UnitDenominator: d.GetUnitDenominator(),
 		AveragingNs: d.GetAveragingNs(), LagNs: d.GetLagNs(), LagSpreadNs: d.GetLagSpreadNs(),
 		UpdatePeriodNs: d.GetUpdatePeriodNs(), Estimated: d.GetEstimated(), Host: d.GetHost(),
-		FirstSampleNs: d.GetFirstSampleNs(), Doc: d.GetDoc(), ChangesOnly: d.GetChangesOnly(),
+		FirstSampleNs: d.GetFirstSampleNs(), Doc: d.GetDoc(), ChangesOnly: d.GetChangesOnly(), MostPowerW: d.GetMostPowerW(),
 	}
 	if a := d.GetAccuracy(); a != nil {
 		out.Accuracy = sdk.Accuracy{GainRel: a.GainRel, OffsetW: a.OffsetW, Confidence: a.Confidence}
