@@ -103,7 +103,7 @@ var stages = []openaiserver.Stage{
 }
 
 var faults = []openaiserver.Fault{
-	{Line: regexp.MustCompile(`No available memory for the cache blocks|less than desired GPU memory utilization`), Code: sdk.OutOfMemory,
+	{Line: regexp.MustCompile(`No available memory for the cache blocks|less than desired (GPU|CPU) memory utilization`), Code: sdk.OutOfMemory,
 		Key: "gpu_memory_utilization", Advice: "raise it, free the GPU, or load a smaller model"},
 	{Line: regexp.MustCompile(`larger than the (maximum number of tokens that can be stored|available KV cache memory)|is needed, which is larger`), Code: sdk.OutOfMemory,
 		Key: "max_model_len", Advice: "lower it, or give the KV cache more memory"},

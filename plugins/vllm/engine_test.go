@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,8 +182,9 @@ func TestTokensCountsAndTimes(t *testing.T) {
 	}
 }
 
-// Whatever is killed while requests run: each is completed, the Run says so, and no
-// process and no file is left. An API server that is killed leaves its engine.
+// Whatever is killed while requests run, and whenever: each is completed, the Run says
+// so, and no process is left. An API server that is killed leaves its engine. The
+// conformance suite kills the host.
 func TestDeaths(t *testing.T) {
 	for _, victim := range []string{"the API server", "the engine"} {
 		t.Run(victim, func(t *testing.T) {
@@ -197,10 +200,13 @@ func TestDeaths(t *testing.T) {
 				work.Items = append(work.Items, sdk.WorkItem{TokenIDs: []uint32{uint32(100 + i), 7, 8}, MaxTokens: 200})
 			}
 			run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 4, Record: sdk.RecordRequest}, work, func(sdk.RunEvent) {})
+			sent, later := 5+rand.Int64N(40), rand.N(300*time.Millisecond)
+			t.Logf("killed %v after request %d was sent", later, sent)
 			go func() {
-				for run.Heartbeat().Sent < 5 && t.Context().Err() == nil {
+				for run.Heartbeat().Sent < sent && t.Context().Err() == nil {
 					time.Sleep(time.Millisecond)
 				}
+				time.Sleep(later) // any moment of a stream
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}()
 			err := b.Run(t.Context(), run)
@@ -220,6 +226,30 @@ func TestDeaths(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Each flag of the table is one of this version's.
+func TestFlagsAreTheServers(t *testing.T) {
+	help := exec.Command(fromEnvironment(t, "LLEM_TEST_PYTHON"), "-m", "vllm.entrypoints.cli.main", "serve", "--help=all")
+	text, err := help.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, flag := range regexp.MustCompile(`--[a-z][a-z0-9-]+`).FindAllString(string(text), -1) {
+		known[flag] = true
+	}
+	flags := 0
+	for _, p := range parameters() {
+		for _, flag := range p.Flags() {
+			if flags++; !known[flag] {
+				t.Errorf("%s: this version has no %s", p.Key, flag)
+			}
+		}
+	}
+	if flags < 30 {
+		t.Errorf("%d flags were looked up", flags)
 	}
 }
 

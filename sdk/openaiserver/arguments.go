@@ -55,6 +55,16 @@ func Env(variable string, p sdk.Parameter) Parameter {
 // Own is for Engine.Command alone.
 func Own(p sdk.Parameter) Parameter { return Parameter{Parameter: p} }
 
+// Flags are those of the server's command line; none for other forms.
+func (p Parameter) Flags() (flags []string) {
+	for _, flag := range []string{p.name, p.off} {
+		if flag != "" && (p.form == formFlag || p.form == formSwitch || p.form == formJSON) {
+			flags = append(flags, flag)
+		}
+	}
+	return flags
+}
+
 // extraKey holds arguments that the table does not have.
 const extraKey = "extra_args"
 

@@ -54,6 +54,7 @@ func TestTheLineThatMatters(t *testing.T) {
     raise ValueError("bad head size 16")
 ValueError: bad head size 16
 RuntimeError: Engine core initialization failed. See root cause above.
+WARNING could not make a kernel, another is taken. Exception: no such primitive
 INFO bye`,
 		"terminate called after throwing": "a\nterminate called after throwing\nb",
 		"the last one":                    "first\nthe last one\n\n",
