@@ -77,7 +77,7 @@ func windows(e effort) (report, error) {
 			off = append(off, m.off())
 			worst = max(worst, math.Abs(m.off()))
 			modelled += m.window.RandomRel / float64(len(found))
-			if math.Abs(m.off()) <= 1.96*m.window.RandomRel {
+			if math.Abs(m.off()) <= m.window.AliasRel+1.96*m.window.RandomRel {
 				kept++
 			}
 		}
@@ -87,6 +87,9 @@ func windows(e effort) (report, error) {
 		f.note = fmt.Sprintf("sd %.3f %%, worst %.3f %%, coverage %.2f, %s", 100*sd, 100*worst, found[0].window.CoverageRatio, found[0].window.Method)
 		modelledSD := percent("T2", "  errors within 1.96 modelled sd", float64(kept)/float64(len(found)))
 		modelledSD.note = fmt.Sprintf("modelled sd %.3f %%", 100*modelled)
+		if alias := found[0].window.AliasRel; alias > 0 {
+			modelledSD.note += fmt.Sprintf(", and ±%.1f %% for time not looked at", 100*alias)
+		}
 		if s.full {
 			f = f.within(-0.3, 0.3)
 			modelledSD = modelledSD.atLeast(95 - e.slack(0.05))
