@@ -10,8 +10,9 @@ import (
 
 // backend serves one load. Its worker is nil before Load and after Unload.
 type backend struct {
-	worker   *worker.Process
-	patience time.Duration // with a worker that is to break off; 0 = maxCancelMs
+	worker     *worker.Process
+	continuous bool
+	patience   time.Duration // with a worker that is to break off; 0 = maxCancelMs
 }
 
 // unloadLimit is within which time a worker ends before it is killed.
@@ -31,11 +32,14 @@ func (b *backend) Unload(ctx context.Context) error {
 
 // call makes one call of the worker.
 func (b *backend) call(ctx context.Context, name string, arguments any, data []byte, answer any) ([]byte, error) {
-	patience := b.patience
-	if patience == 0 {
-		patience = maxCancelMs * time.Millisecond
+	return b.worker.Call(ctx, name, arguments, data, b.patienceOrDefault(), answer, nil)
+}
+
+func (b *backend) patienceOrDefault() time.Duration {
+	if b.patience == 0 {
+		return maxCancelMs * time.Millisecond
 	}
-	return b.worker.Call(ctx, name, arguments, data, patience, answer, nil)
+	return b.patience
 }
 
 // Tokenize implements sdk.Tokenizer.
@@ -59,6 +63,8 @@ func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
 			ScheduledTokens *int64 `json:"scheduled_tokens"`
 			SpecAccepted    *int64 `json:"spec_accepted"`
 			Recompiles      *int64 `json:"recompiles"`
+			Cached          *int64 `json:"cached_prompt_tokens"`
+			Preemptions     *int64 `json:"preemptions"`
 		} `json:"counts"`
 		Named []struct {
 			Name, Unit string
@@ -72,8 +78,7 @@ func (b *backend) Counters(ctx context.Context) (sdk.Counters, error) {
 	counters := sdk.Counters{
 		MonoNs: answer.MonoNs, EngineSteps: c.EngineSteps, PromptTokens: c.PromptTokens, OutputTokens: c.OutputTokens,
 		PaddingTokens: c.PaddingTokens, ScheduledTokens: c.ScheduledTokens, SpecAccepted: c.SpecAccepted, Recompiles: c.Recompiles,
-		// transformers has neither a prefix cache nor a scheduler here.
-		CachedPromptTokens: new(int64), Preemptions: new(int64),
+		CachedPromptTokens: c.Cached, Preemptions: c.Preemptions,
 	}
 	for _, n := range answer.Named {
 		counters.Named = append(counters.Named, sdk.NamedMetric{Name: n.Name, Unit: n.Unit, Direction: "lower", Value: n.Value})

@@ -47,6 +47,9 @@ func probe(ctx context.Context, named string, seen map[string]probed) (worker.En
 
 func checkCell(ctx context.Context, cell sdk.Cell, depth sdk.Depth, seen map[string]probed) sdk.CellCheck {
 	check := sdk.CellCheck{CellID: cell.ID, Abilities: (*backend)(nil).Describe().Abilities}
+	if !isContinuous(cell.Parameters) {
+		check.Loops = []sdk.Loop{sdk.LoopBatch}
+	}
 	if len(sdk.CheckTable(parameters(), cell.Parameters)) > 0 {
 		return check // the schema's findings are reported without our help
 	}
@@ -97,8 +100,17 @@ func devices(p sdk.Table, e *worker.Environment) []sdk.DeviceNeed {
 
 // load judges how the cell is driven.
 func (f *findings) load(cell sdk.Cell, s settings) {
+	if s.continuous() {
+		if cell.Workload.Sampling.Temperature > 0 {
+			f.warn("workload.sampling.temperature", "use temperature = 0", "with continuous batching, what is sampled depends on what else is in the batch: outputs do not repeat themselves")
+		}
+		if s.random() && !cell.Workload.ExactLengths {
+			f.warn("workload.lengths", `use lengths = "exact"`, "a model with random weights ends its texts at random, or never")
+		}
+		return
+	}
 	if cell.Load.Loop != sdk.LoopBatch {
-		f.refuse("load.mode", `use mode = "batch"`,
+		f.refuse("load.mode", `use mode = "batch", or batching = "continuous"`,
 			"static batches cannot be driven with a %s loop: a request that arrives while a batch runs would wait for its end, and its latency would say nothing of the engine", cell.Load.Loop)
 	}
 	requests := int64(cell.Workload.RequestsPerPass)
@@ -172,6 +184,7 @@ func (s *settings) memory(known *sdk.MemoryModel) *sdk.MemoryModel {
 const (
 	leastTorch        = "2.6"
 	leastTransformers = "5.0"
+	leastContinuous   = "5.17" // its settings were others before
 )
 
 // environment judges what the interpreter and its machine have.
@@ -190,7 +203,14 @@ func (f *findings) environment(s settings, e worker.Environment) {
 	if f.refused() {
 		return
 	}
+	if have := e.Packages["transformers"]; s.continuous() && older(have, leastContinuous) {
+		f.refuse("batching", fmt.Sprintf(`%s -m pip install "transformers>=%s"`, e.Executable, leastContinuous),
+			"%s has transformers %s; continuous batching needs %s or newer", where, have, leastContinuous)
+	}
 	f.device(s, e)
+	if onCPU := s.parameters.String("device", "") == "cpu" || len(e.GPUs) == 0 || e.CUDA == ""; s.continuous() && onCPU && e.Packages["psutil"] == "" {
+		f.refuse("batching", e.Executable+" -m pip install psutil", "%s has no psutil, which transformers asks for the memory of a CPU", where)
+	}
 	for _, need := range needed(s) {
 		if !slices.ContainsFunc(need.anyOf, func(name string) bool { return e.Packages[name] != "" }) {
 			f.refuse(need.key, fmt.Sprintf("%s -m pip install %s", e.Executable, need.anyOf[0]),
@@ -276,7 +296,9 @@ func (f *findings) extra(table sdk.Table, e worker.Environment) {
 			continue
 		}
 		advice := "see the documentation of transformers' GenerationConfig and from_pretrained"
-		if near := sdk.Nearest(key, names); near != "" {
+		if key == "tp_plan" || key == "tp_size" || key == "distributed_config" {
+			advice = `tensor parallelism is not offered here: spread layers with device_map, or use the vllm backend's tensor_parallel_size`
+		} else if near := sdk.Nearest(key, names); near != "" {
 			advice = fmt.Sprintf("did you mean %q?", near)
 		} else if slices.ContainsFunc(parameters(), func(p sdk.Parameter) bool { return p.Key == key }) {
 			advice = "it is a parameter of its own: write it outside extra"

@@ -21,24 +21,30 @@ const maxCancelMs = 10_000
 func (*backend) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "pytorch", Version: version,
-		Doc:        "Hugging Face transformers on PyTorch: static batches through model.generate, in your own Python environment.",
+		Doc:        "Hugging Face transformers on PyTorch: static batches through model.generate, or its continuous batching, in your own Python environment.",
 		Parameters: parameters(),
-		Abilities:  sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch}, Edge: sdk.EdgeDeviceSync, MaxCancelMs: maxCancelMs},
+		Abilities:  sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen}, Edge: sdk.EdgeDeviceSync, MaxCancelMs: maxCancelMs},
 	}
 }
 
 func parameters() []sdk.Parameter {
 	return []sdk.Parameter{
-		sdk.Text("python").For(sdk.RoleMachine).
+		sdk.Path("python").
 			Doc("Python interpreter with torch and transformers. Unset: that of the active virtual environment, else python3."),
 		sdk.Text("device").OneOf("cpu", "cuda").
 			Doc("Where the model is. Unset: the first GPU if torch finds one, else the CPU."),
 		sdk.Text("dtype").OneOf("float32", "float16", "bfloat16").
 			Doc("Number format of weights and arithmetic. Unset: the checkpoint's own; bfloat16 for random weights."),
 		sdk.Int("batch_size").Unit("sequences").Or(defaultBatchSize).Between(1, 65536).
-			Doc("Sequences of one static batch."),
-		sdk.Text("batching").Or(defaultBatching).OneOf("in_order", "length_sorted").
-			Doc("How a pass is divided into batches. Sorting by length computes fewer padding tokens."),
+			Doc("Sequences of one static batch. With continuous batching the most in one step; unset, transformers decides there."),
+		sdk.Text("batching").Or(defaultBatching).OneOf("in_order", "length_sorted", "continuous").
+			Doc("How a pass is divided into batches. Sorting by length computes fewer padding tokens. continuous lets requests join and leave at every step, and allows closed and open loops."),
+		sdk.Int("max_batch_tokens").Unit("tokens").Between(1, 1<<20).
+			Doc("Most tokens of one step of continuous batching. Unset: transformers decides; 512 on the CPU."),
+		sdk.Int("kv_cache_tokens").Unit("tokens").Between(1, 1<<40).
+			Doc("Size of the paged cache of continuous batching. Unset: what is left of the GPU's memory; on the CPU what the load needs."),
+		sdk.Bool("prefix_caching").Or(false).
+			Doc("Let requests of continuous batching share the cache of equal beginnings."),
 		sdk.Text("padding_side").Or(defaultPaddingSide).OneOf("left", "right").
 			Doc("Where shorter prompts are filled up. Decoder-only models need left to answer well."),
 		sdk.Text("attn_implementation").OneOf("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention").

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -27,8 +28,13 @@ func prompts(n int) [][]uint32 {
 // plain runs the script without llem.
 func plain(t *testing.T, dtype, cache string, beams int, prompts [][]uint32, tokens uint32) [][]uint32 {
 	t.Helper()
+	return plainScript(t, dtype, cache, beams, false, prompts, tokens)
+}
+
+func plainScript(t *testing.T, dtype, cache string, beams int, int8 bool, prompts [][]uint32, tokens uint32) [][]uint32 {
+	t.Helper()
 	input, err := json.Marshal(map[string]any{
-		"model": fromEnvironment(t, "LLEM_TEST_MODEL"), "dtype": dtype, "cache": cache, "prompts": prompts, "tokens": tokens, "beams": beams,
+		"model": fromEnvironment(t, "LLEM_TEST_MODEL"), "dtype": dtype, "cache": cache, "prompts": prompts, "tokens": tokens, "beams": beams, "int8": int8,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +95,27 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With weights in int8, too, which are read back as such.
+func TestTokensOfQuantisedWeights(t *testing.T) {
+	const tokens = 12
+	b, report := loadEngine(t, engineCell(t, sdk.Table{"dtype": "float32", "quantization": "torchao_int8", "batch_size": int64(2)}))
+	if len(report.Warnings) > 0 || report.Model.Quantisation != "torchao_int8" {
+		t.Errorf("warnings %+v, identity %+v", report.Warnings, report.Model)
+	}
+	for _, p := range report.Packages {
+		if p.Name == "class of quantised weights" && !strings.Contains(p.Version, "Int8") {
+			t.Errorf("%s: %s", p.Name, p.Version)
+		}
+	}
+	requests := prompts(2)
+	got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 2, Record: sdk.RecordRequest}, workOf(tokens, requests...))
+	for i, ids := range plainScript(t, "float32", "", 1, true, requests, tokens) {
+		if done := got.completions[uint32(i)]; *done.OutputHash != sdk.OutputHash(ids) {
+			t.Errorf("request %d: %+v; the plain script has %v", i, done, ids)
+		}
 	}
 }
 

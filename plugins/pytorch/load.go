@@ -37,7 +37,8 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 	}
 	var answer loaded
 	stages := newStages(progress)
-	_, err = b.worker.Call(ctx, "load", s.arguments(), nil, loadPatience, &answer, stages.tell)
+	b.continuous = s.continuous()
+	_, err = b.worker.Call(ctx, "load", s.arguments(req.Cell), nil, loadPatience, &answer, stages.tell)
 	stages.close()
 	if err != nil {
 		return sdk.LoadReport{}, s.explain(err)
@@ -69,14 +70,18 @@ func workerEnv(deviceIDs []string) []string {
 }
 
 // arguments are those of the worker's load.
-func (s *settings) arguments() map[string]any {
+func (s *settings) arguments(cell sdk.Cell) map[string]any {
 	model := map[string]any{
 		"random": s.random(), "seed": weightSeed, "name": s.name(), "revision": s.model.Revision, "local": s.model.Path != "",
 	}
 	if s.config != nil {
 		model["config"] = s.config
 	}
-	return map[string]any{"model": model, "parameters": withTypes(s.parameters)}
+	arguments := map[string]any{"model": model, "parameters": withTypes(s.parameters)}
+	if s.continuous() {
+		arguments["serve"] = map[string]any{"sampling": newSampling(cell.Workload.Sampling), "most": cpuRoom(cell)}
+	}
+	return arguments
 }
 
 // withTypes keeps whole floats apart from integers, which JSON does not and
@@ -128,7 +133,11 @@ type openStage struct {
 
 func newStages(progress *sdk.Progress) *stages { return &stages{progress: progress} }
 
-func (s *stages) tell(stage worker.Stage) {
+func (s *stages) tell(event worker.Event) {
+	stage, ok := event.Stage()
+	if !ok {
+		return
+	}
 	switch stage.Moment {
 	case sdk.StageBegin:
 		s.open = append(s.open, openStage{stage.Kind, s.progress.Begin(stage.Kind, stage.Message)})

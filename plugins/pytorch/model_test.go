@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -124,6 +126,38 @@ func TestAHubThatRefuses(t *testing.T) {
 			t.Errorf("%s: a token is in %v", kind, e)
 		}
 	}
+}
+
+// A hub's cache that takes no more: the worker may write no file, as on a full
+// disk or over a quota.
+func TestAFullHubCache(t *testing.T) {
+	config, err := os.ReadFile(filepath.Join(fromEnvironment(t, "LLEM_TEST_MODEL"), "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/config.json") {
+			w.Header().Set("X-Error-Code", "EntryNotFound")
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("ETag", `"1234567890"`)
+		w.Header().Set("X-Repo-Commit", "0123456789abcdef0123456789abcdef01234567")
+		http.ServeContent(w, r, "config.json", time.Time{}, bytes.NewReader(config))
+	}))
+	t.Cleanup(hub.Close)
+	home := t.TempDir()
+	t.Setenv("HF_HOME", home)
+	t.Setenv("HF_ENDPOINT", hub.URL)
+	t.Setenv("HF_HUB_DISABLE_XET", "1")
+	c := engineCell(t, sdk.Table{})
+	limited := filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(limited, []byte("#!/bin/sh\nulimit -f 0\nexec "+c.Parameters.String("python", "")+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	c.Parameters["python"] = limited
+	c.Model = sdk.Model{ID: "llem/full", Revision: "main", Weights: sdk.WeightsDummy}
+	wantError(t, failingLoad(t, c), sdk.Internal, "", home)
 }
 
 func TestLoadsThatFail(t *testing.T) {

@@ -26,6 +26,10 @@ type sampling struct {
 	Seed        int64   `json:"seed"`
 }
 
+func newSampling(s sdk.Sampling) sampling {
+	return sampling{Temperature: s.Temperature, TopP: s.TopP, TopK: s.TopK, Seed: s.Seed}
+}
+
 // passAnswer is what a pass brought; the ids of all outputs, in the order of the
 // requests, are its raw data.
 type passAnswer struct {
@@ -51,8 +55,11 @@ type batch struct {
 
 // Run implements sdk.Backend.
 func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
+	if b.continuous {
+		return b.serve(ctx, run)
+	}
 	if loop := run.Spec().Loop; loop != sdk.LoopBatch {
-		return &sdk.Error{Code: sdk.UnsupportedFeature, Message: fmt.Sprintf("static batches cannot be driven with a %s loop", loop), Advice: `use mode = "batch"`}
+		return &sdk.Error{Code: sdk.UnsupportedFeature, Message: fmt.Sprintf("static batches cannot be driven with a %s loop", loop), Advice: `use mode = "batch", or batching = "continuous"`}
 	}
 	for pass := range run.Passes(ctx) {
 		if err := b.runPass(ctx, run, pass); err != nil {
@@ -99,20 +106,32 @@ func (b *backend) runPass(ctx context.Context, run *sdk.Run, pass *sdk.Pass) err
 
 func newPassCall(run *sdk.Run, pass *sdk.Pass) (passCall, []byte) {
 	work, spec := run.Work(), run.Spec()
-	s := work.Sampling
 	call := passCall{
 		First: pass.First, Exact: work.ExactLengths, EveryStep: spec.Record != sdk.RecordRequest || spec.RecordSteps,
-		Sampling: sampling{Temperature: s.Temperature, TopP: s.TopP, TopK: s.TopK, Seed: s.Seed},
+		Sampling: newSampling(work.Sampling),
 	}
 	var data []byte
 	for _, item := range pass.Items {
 		call.PromptLengths = append(call.PromptLengths, len(item.TokenIDs))
 		call.MaxTokens = append(call.MaxTokens, item.MaxTokens)
-		for _, id := range item.TokenIDs {
-			data = binary.LittleEndian.AppendUint32(data, id)
-		}
+		data = appendIDs(data, item.TokenIDs)
 	}
 	return call, data
+}
+
+func appendIDs(data []byte, ids []uint32) []byte {
+	for _, id := range ids {
+		data = binary.LittleEndian.AppendUint32(data, id)
+	}
+	return data
+}
+
+func readIDs(data []byte) []uint32 {
+	ids := make([]uint32, len(data)/4)
+	for i := range ids {
+		ids[i] = binary.LittleEndian.Uint32(data[4*i:])
+	}
+	return ids
 }
 
 // complete fills in a request's outcome and returns the ids after its own.
@@ -120,10 +139,7 @@ func (a *passAnswer) complete(c *sdk.Completion, r row, out []byte, record sdk.R
 	if r.batch >= len(a.Batches) || len(out) < 4*r.tokens {
 		return nil, errors.New("the worker's answer to a pass is inconsistent")
 	}
-	ids := make([]uint32, r.tokens)
-	for i := range ids {
-		ids[i] = binary.LittleEndian.Uint32(out[4*i:])
-	}
+	ids := readIDs(out[:4*r.tokens])
 	batch := a.Batches[r.batch]
 	hash := sdk.OutputHash(ids)
 	c.SentNs = batch.BeginNs

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -32,6 +33,8 @@ func settle(cell sdk.Cell) (settings, findings) {
 	s.combine(&found)
 	return s, found
 }
+
+func (s *settings) continuous() bool { return isContinuous(s.parameters) }
 
 func (s *settings) random() bool { return s.model.Weights == sdk.WeightsDummy }
 
@@ -121,7 +124,7 @@ var rules = []rule{
 
 // combine judges the parameters against each other.
 func (s *settings) combine(found *findings) {
-	for _, r := range rules {
+	for _, r := range slices.Concat(rules, continuousRules) {
 		switch {
 		case !r.broken(s.parameters):
 		case r.dormant:

@@ -19,8 +19,9 @@ def caught(failure):
         return problems.classify(e, LOAD, None)
 
 
-full = caught(OSError(errno.ENOSPC, "No space left on device"))
-assert full.code == "internal" and "no space" in full.message and "HF_HOME" in full.advice, vars(full)
+for number in (errno.ENOSPC, errno.EDQUOT):
+    full = caught(OSError(number, "No space left on device"))
+    assert full.code == "internal" and "no space" in full.message and "HF_HOME" in full.advice, vars(full)
 
 
 class Engine(generating.Engine):

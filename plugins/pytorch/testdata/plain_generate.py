@@ -1,5 +1,5 @@
 """A plain script around model.generate, without llem: what the worker must give
-token for token. Reads {model, dtype, cache, prompts, tokens} as JSON, writes the
+token for token. Reads {model, dtype, cache, beams, int8, prompts, tokens} as JSON, writes the
 new ids of each prompt."""
 
 import json
@@ -9,7 +9,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 wanted = json.load(sys.stdin)
-model = AutoModelForCausalLM.from_pretrained(wanted["model"], dtype=getattr(torch, wanted["dtype"])).eval()
+quantised = {}
+if wanted.get("int8"):
+    from torchao.quantization import Int8WeightOnlyConfig
+    from transformers import TorchAoConfig
+
+    quantised["quantization_config"] = TorchAoConfig(Int8WeightOnlyConfig())
+model = AutoModelForCausalLM.from_pretrained(wanted["model"], dtype=getattr(torch, wanted["dtype"]), **quantised).eval()
 model.generation_config.eos_token_id = None
 width = max(len(prompt) for prompt in wanted["prompts"])
 ids = torch.tensor([[0] * (width - len(p)) + p for p in wanted["prompts"]])

@@ -19,6 +19,7 @@ type envelope struct {
 	Call      string `json:"call"`
 	Number    int64  `json:"number"`
 	Arguments any    `json:"arguments,omitempty"`
+	Within    bool   `json:"within,omitempty"` // a message of the call that is being served
 }
 
 // Stage is a part of a load, as the worker tells it.
@@ -37,18 +38,45 @@ type failure struct {
 	Numbers map[string]int64 `json:"numbers"`
 }
 
+// Event is what the worker tells before a call's answer.
+type Event struct {
+	Name   string
+	Header json.RawMessage
+	Data   []byte
+}
+
+// Stage reads an event of a load; ok is false for any other.
+func (e Event) Stage() (stage Stage, ok bool) {
+	return stage, e.Name == "stage" && json.Unmarshal(e.Header, &stage) == nil
+}
+
+// Tell sends a message that belongs to the call in progress, from any goroutine.
+func (p *Process) Tell(name string, arguments any, data []byte) error {
+	if err := p.write(envelope{Call: name, Number: p.calls, Arguments: arguments, Within: true}, data); err != nil {
+		return p.crash(err)
+	}
+	return nil
+}
+
+func (p *Process) write(header any, data []byte) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return writeMessage(p.socket, header, data)
+}
+
 // Call makes one call with its raw data and waits for its answer, which it
-// decodes into answer; raw data that came with it is returned. When ctx ends,
+// decodes into answer; raw data that came with it is returned. What the worker
+// tells before goes to onEvent, if that is not nil. When ctx ends,
 // the worker is told to break off, and it is killed if it has not answered
 // within patience. One call at a time.
-func (p *Process) Call(ctx context.Context, name string, arguments any, data []byte, patience time.Duration, answer any, onStage func(Stage)) ([]byte, error) {
+func (p *Process) Call(ctx context.Context, name string, arguments any, data []byte, patience time.Duration, answer any, onEvent func(Event)) ([]byte, error) {
 	p.calls++
 	call := envelope{Call: name, Number: p.calls, Arguments: arguments}
 	over := make(chan struct{})
 	defer close(over)
 	stop := context.AfterFunc(ctx, func() { p.breakOff(call.Number, patience, over) })
 	defer stop()
-	if err := writeMessage(p.socket, call, data); err != nil {
+	if err := p.write(call, data); err != nil {
 		return nil, p.crash(err)
 	}
 	for {
@@ -63,14 +91,6 @@ func (p *Process) Call(ctx context.Context, name string, arguments any, data []b
 			return nil, fmt.Errorf("read the worker's answer: %w", err)
 		}
 		switch event.Event {
-		case "stage":
-			var stage Stage
-			if err := json.Unmarshal(header, &stage); err != nil {
-				return nil, fmt.Errorf("read the worker's progress: %w", err)
-			}
-			if onStage != nil {
-				onStage(stage)
-			}
 		case "done":
 			if err := json.Unmarshal(header, answer); err != nil {
 				return nil, fmt.Errorf("read the worker's answer: %w", err)
@@ -83,7 +103,9 @@ func (p *Process) Call(ctx context.Context, name string, arguments any, data []b
 			}
 			return nil, &sdk.Error{Code: f.Code, Message: redact(f.Message), KeyPath: f.Key, Advice: f.Advice, Numbers: f.Numbers}
 		default:
-			return nil, fmt.Errorf("the worker sent the unknown event %q", event.Event)
+			if onEvent != nil {
+				onEvent(Event{event.Event, header, data})
+			}
 		}
 	}
 }
@@ -93,7 +115,7 @@ func (p *Process) Call(ctx context.Context, name string, arguments any, data []b
 func (p *Process) breakOff(number int64, patience time.Duration, over <-chan struct{}) {
 	// A worker whose socket is full does not read, and is killed below.
 	_ = p.socket.SetWriteDeadline(time.Now().Add(patience))
-	_ = writeMessage(p.socket, envelope{Call: "abort", Number: number}, nil)
+	_ = p.write(envelope{Call: "abort", Number: number}, nil)
 	_ = p.socket.SetWriteDeadline(time.Time{})
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

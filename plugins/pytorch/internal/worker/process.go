@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,6 +30,7 @@ type Process struct {
 	pipe    *os.File // the read end of what it prints
 	program string
 	calls   int64
+	writing sync.Mutex
 	exited  chan struct{}
 	status  error // once exited is closed
 }
@@ -100,7 +102,7 @@ func (p *Process) PID() int { return p.command.Process.Pid }
 func (p *Process) Stop(ctx context.Context) error {
 	// A worker that is gone, or reads nothing any more, is waited for below.
 	_ = p.socket.SetWriteDeadline(time.Now().Add(exitGrace))
-	_ = writeMessage(p.socket, envelope{Call: "exit"}, nil)
+	_ = p.write(envelope{Call: "exit"}, nil)
 	select {
 	case <-p.exited:
 	case <-ctx.Done():

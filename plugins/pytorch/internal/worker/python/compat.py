@@ -85,3 +85,63 @@ def compiled_graphs():
     from torch._dynamo.utils import counters
 
     return int(counters["stats"]["unique_graphs"])
+
+
+def batching_manager(model, generation_config, options):
+    """The manager of continuous batching, and its settings. Keys of the settings
+    that this version lacks are left out if they only forbid what it does not do."""
+    from transformers.generation.configuration_utils import ContinuousBatchingConfig
+
+    known = ContinuousBatchingConfig.__dataclass_fields__
+    options = dict(options)
+    tokens = options.pop("cache_tokens", None)
+    page = options.get("page_size") or options.get("block_size") or _default(known, "page_size") or _default(known, "block_size")
+    if tokens is not None and "num_blocks" not in options:
+        options["num_blocks"] = -(-tokens // page)
+    for key in ("auto_switch_to_flash", "seed", "allow_block_sharing"):
+        if key not in known:
+            options.pop(key, None)
+    config = ContinuousBatchingConfig(**options)
+    generation_config.eos_token_id = -1  # each request brings its own
+    manager = model.init_continuous_batching(generation_config=generation_config, continuous_batching_config=config)
+    return manager, page
+
+
+def _default(fields, name):
+    return fields[name].default if name in fields else None
+
+
+def batching_state(manager, page):
+    """What the manager really uses, after its first steps."""
+    processor = manager.batch_processor
+    config = getattr(manager, "continuous_batching_config", None) or processor.cb_config
+    cache = processor.cache
+    return {
+        "max_batch_tokens": int(cache.max_batch_tokens), "kv_cache_tokens": int(cache.num_blocks) * page,
+        "batch_size": int(config.max_requests_per_batch or processor.scheduler.max_requests_per_batch),
+        "prefix_caching": bool(cache.use_prefix_sharing and config.allow_block_sharing),
+        "cuda_graphs": str(getattr(config, "use_cuda_graph", None)), "class": type(cache).__name__,
+    }  # fmt: skip
+
+
+def batching_busy(manager):
+    """Whether a request is anywhere in the manager."""
+    processor = manager.batch_processor
+    waiting = not manager.input_queue.empty() or not getattr(manager, "cancel_queue", manager.input_queue).empty()
+    return waiting or (processor is not None and processor.has_pending_requests())
+
+
+def partial_output(manager, name):
+    """The ids and stamps of a request that is being computed, as far as they are
+    on the host."""
+    scheduler = getattr(manager.batch_processor, "scheduler", None)
+    state = getattr(scheduler, "active_requests", {}).get(name)
+    if state is None:
+        return [], []
+    stamps = list(state.timestamps or [])
+    return list(state.generated_tokens)[: len(stamps)], stamps
+
+
+def batching_failure(manager):
+    """What ended the manager's thread, or None."""
+    return getattr(getattr(manager, "background_thread_status", manager), "fatal_error", None)

@@ -87,6 +87,8 @@ class Engine:
         model.generation_config = transformers.GenerationConfig(bos_token_id=own.bos_token_id)
         self.speculates = assistant is not None or "prompt_lookup_num_tokens" in parameters
         self.extra = loading.extra(parameters, "generate")
+        self.continuous_extra = loading.extra(parameters, "continuous")
+        self.server = None  # of continuous batching
         self.options = self.cache_options()
         self.cache_classes = []
         self.counts = {"engine_steps": 0, "prompt_tokens": 0, "output_tokens": 0, "padding_tokens": 0, "scheduled_tokens": 0, "spec_accepted": 0}
@@ -222,6 +224,11 @@ class Engine:
         self.synchronize()
         return new, time.monotonic_ns()
 
+    def ends(self, ids):
+        """Whether the last of the ids ends the text."""
+        stops = self.eos if isinstance(self.eos, list) else [self.eos]
+        return bool(ids) and ids[-1] in stops
+
     def length_of(self, ids, most, exact, aborted):
         count = min(len(ids), most)
         if not exact and self.eos is not None:
@@ -240,6 +247,12 @@ class Engine:
             c["spec_accepted"] += max(0, computed - steps) * rows
 
     # --- what is known besides
+
+    def start_server(self, call):
+        import continuous
+
+        self.server_call = call
+        self.server = continuous.Server(self, call)
 
     def trial(self, prompt, tokens):
         """A small generate, for its errors and for what its cache is. It is not
@@ -269,6 +282,14 @@ class Engine:
         else:
             named.append({"name": "peak_memory_bytes", "unit": "B", "value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
         counts = dict(self.counts)
+        if self.server is not None:
+            # What its steps computed beside tokens is not known.
+            counts["engine_steps"] = self.server.manager.current_batch
+            del counts["padding_tokens"], counts["scheduled_tokens"]
+        else:
+            counts["preemptions"] = 0
+        if not self.p.get("prefix_caching"):
+            counts["cached_prompt_tokens"] = 0
         if not self.speculates:
             del counts["spec_accepted"]
         if self.kv_bytes:

@@ -42,6 +42,8 @@ def load(line, call):
     line.stage("start", "begin", "a first generate")
     engine.trial(TRIAL_PROMPT, TRIAL_TOKENS)
     engine.compile_forward()
+    if p.get("batching") == "continuous":
+        engine.start_server(call["serve"])
     line.stage("start", "end")
     return engine
 

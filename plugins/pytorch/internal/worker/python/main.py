@@ -1,7 +1,7 @@
 """The worker: it waits for calls of the plugin, one at a time.
 
 Reading order: wire.py (messages), loading.py, generating.py (the hot path),
-problems.py (how failures are told), compat.py (versions), names.py and probe.py
+continuous.py (the other one), problems.py (how failures are told), compat.py (versions), names.py and probe.py
 (what can be known without an import).
 """
 
@@ -31,6 +31,10 @@ def serve(line):
             elif call["call"] == "pass":
                 header, out = engine.run_pass(line, call, data)
                 line.send({"event": "done", **header}, out)
+            elif call["call"] == "serve":
+                import continuous
+
+                line.send({"event": "done", **continuous.serve(engine, line, call)})
             elif call["call"] == "counters":
                 line.send({"event": "done", **engine.counters()})
             elif call["call"] == "tokenize":

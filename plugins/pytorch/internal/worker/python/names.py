@@ -13,7 +13,8 @@ RESERVED = {
     "output_attentions", "output_hidden_states", "output_scores", "output_logits", "is_assistant",
     "config", "cache_dir", "force_download", "local_files_only", "token", "revision", "state_dict", "proxies",
     "output_loading_info", "dtype", "torch_dtype", "device_map", "quantization_config", "tp_plan", "trust_remote_code",
-    "attn_implementation", "generation_config", "device_mesh", "adapter_kwargs", "adapter_name", "tqdm_class",
+    "attn_implementation", "generation_config", "continuous_batching_config", "max_batch_tokens", "max_requests_per_batch",
+    "num_blocks", "allow_block_sharing", "seed", "auto_switch_to_flash", "device_mesh", "adapter_kwargs", "adapter_name", "tqdm_class",
 }  # fmt: skip
 
 
@@ -43,8 +44,18 @@ def _popped(function):
             yield node.args[0].value
 
 
+def _fields(path, class_name):
+    with open(path, encoding="utf-8") as source:
+        tree = ast.parse(source.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            return [inner.target.id for inner in node.body if isinstance(inner, ast.AnnAssign)]
+    return []
+
+
 def arguments():
-    """{name: "generate" or "from_pretrained"}; empty if transformers is absent."""
+    """{name: "generate", "from_pretrained" or "continuous"}; empty if transformers
+    is absent."""
     spec = importlib.util.find_spec("transformers")
     if spec is None or spec.origin is None:
         return {}
@@ -60,6 +71,8 @@ def arguments():
     if generating is not None:
         for name in _popped(generating):
             known[name] = "generate"
+    for name in _fields(os.path.join(root, "generation", "configuration_utils.py"), "ContinuousBatchingConfig"):
+        known.setdefault(name, "continuous")
     return {
         name: where
         for name, where in known.items()

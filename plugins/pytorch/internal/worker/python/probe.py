@@ -13,7 +13,7 @@ import names
 
 PACKAGES = (
     "torch", "transformers", "safetensors", "accelerate", "bitsandbytes", "torchao", "flash-attn", "flash-attn-3",
-    "kernels", "optimum-quanto", "hqq", "triton",
+    "kernels", "optimum-quanto", "hqq", "triton", "psutil",
 )  # fmt: skip
 
 

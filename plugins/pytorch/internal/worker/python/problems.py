@@ -41,8 +41,11 @@ def classify(failure, call, engine):
     if is_out_of_memory(failure, low):
         return out_of_memory(text, call, engine)
     for f in chain(failure):
-        if isinstance(f, OSError) and f.errno == errno.ENOSPC:
-            return Problem("internal", f"no space is left on the disk: {text_of(f)}", advice=f"free space, or move the hub's cache with HF_HOME; it is in {hub_cache()}")
+        if isinstance(f, OSError) and f.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return Problem(
+                "internal", f"no space is left for a file, on the disk or under a limit (df, quota, ulimit -f): {text_of(f)}",
+                advice=f"free space, or move the hub's cache with HF_HOME; it is in {hub_cache()}",
+            )  # fmt: skip
     if "GatedRepoError" in names or "gated repo" in low:
         return Problem(
             "permission", text, "model.id",

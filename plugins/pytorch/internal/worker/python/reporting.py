@@ -26,7 +26,13 @@ def report(engine):
     resolved["use_cache"] = bool(engine.cache_classes) if engine.assistant is None else p.get("use_cache", True)
     resolved["compile"] = engine.compiled
     warnings = list(engine.warnings)
-    for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "num_threads", "interop_threads", "matmul_precision"):
+    if engine.server is not None:
+        state = compat.batching_state(engine.server.manager, engine.server.settings)
+        resolved["cache_implementation"], engine.cache_classes = None, [state.pop("class")]
+        engine.cuda_graphs = state.pop("cuda_graphs")
+        resolved.update(state)
+        resolved["attn_implementation"] = resolved["attn_implementation"].removeprefix("paged|")
+    for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "batch_size", "max_batch_tokens", "prefix_caching", "num_threads", "interop_threads", "matmul_precision"):
         if key in p and key in resolved and resolved[key] is not None and resolved[key] != p[key]:
             warnings.append(loading.dormant(key, f"{key} = {p[key]!r} was asked for, and {resolved[key]!r} is in use"))
     if "quantization" in p and not packed(model):
@@ -111,6 +117,8 @@ def details(engine, types):
         "weights by type": ", ".join(f"{t} {n}" for t, n in sorted(types.items())),
         "weights by device": ", ".join(f"{d} {n}" for d, n in sorted(blocks.items())),
     }
+    if engine.server is not None:
+        facts["CUDA graphs of (prefill, decode)"] = engine.cuda_graphs
     if engine.device.type == "cuda":
         facts["device name"] = engine.torch.cuda.get_device_name(engine.gpus[0])
     return facts

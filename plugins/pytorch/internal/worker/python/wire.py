@@ -25,6 +25,8 @@ class Line:
         self.calls = queue.Queue()
         self.number = 0  # of the call being served
         self.broken_off = 0  # calls up to this number are to end
+        self.listener = None  # of messages that belong to the call being served
+        self.sending = threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
 
     @property
@@ -39,9 +41,15 @@ class Line:
 
     def send(self, header, data=b""):
         text = json.dumps(header).encode()
-        self.socket.sendall(LENGTHS.pack(len(text), len(data)) + text)
-        if data:
-            self.socket.sendall(data)
+        with self.sending:
+            self.socket.sendall(LENGTHS.pack(len(text), len(data)) + text)
+            if data:
+                self.socket.sendall(data)
+
+    def listen(self, listener):
+        """Gives messages of the call being served to listener, in the thread that
+        reads them."""
+        self.listener = listener
 
     def stage(self, kind, moment, message=""):
         self.send({"event": "stage", "kind": kind, "moment": moment, "message": message})
@@ -61,6 +69,12 @@ class Line:
                 # The device is freed with the process; a tear-down in Python
                 # could only be slower, or hang.
                 os._exit(0)
+            if call.get("within"):
+                listener = self.listener
+                # One that came after its call's end is too late for an answer.
+                if listener is not None and call["number"] == self.number:
+                    listener(call, data)
+                continue
             self.calls.put((call, data))
 
     def _exactly(self, count):
