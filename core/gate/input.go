@@ -66,6 +66,9 @@ type Span struct {
 	// PromptOff and OutputOff are by how much, relative, the tokens stamped in
 	// the window differ from those of its requests.
 	PromptOff, OutputOff float64
+	// LagGrowth is by how much, in s for each s, requests of an open loop waited
+	// longer than those before them, and LagError its standard error.
+	LagGrowth, LagError *float64
 	// Energy of each headline domain that has joules.
 	Energy []energy.Window
 	// EnergyJ is their sum; nil = there is none.

@@ -58,6 +58,11 @@ func (in *Input) audit(ratio float64) {
 
 func (in *Input) length(s float64) { in.Windows[0].ToNs = in.Windows[0].FromNs + int64(s*1e9) }
 
+// lag makes the loop an open one in which requests wait ever longer.
+func (in *Input) lag(growth, uncertain float64) {
+	in.Loop, in.Windows[0].LagGrowth, in.Windows[0].LagError = "open", &growth, &uncertain
+}
+
 func (in *Input) dev() *Device { return &in.Devices[0] }
 
 // eachInWindow changes the readings in the window.
@@ -105,7 +110,7 @@ func TestAGoodTrialPasses(t *testing.T) {
 	if len(v.Findings)+len(v.Found)+len(v.Unknown) != 0 {
 		t.Errorf("found %v, unknown %v", v.Findings, v.Unknown)
 	}
-	if want := []string{"not_cooled", "output_len_capped"}; !slices.Equal(v.NotApplicable, want) {
+	if want := []string{"not_cooled", "output_len_capped", "overload"}; !slices.Equal(v.NotApplicable, want) {
 		t.Errorf("not applicable are %v, want %v", v.NotApplicable, want)
 	}
 	count := 0
@@ -114,7 +119,7 @@ func TestAGoodTrialPasses(t *testing.T) {
 			count++
 		}
 	}
-	if len(v.Passed) != count-2 {
+	if len(v.Passed) != count-3 {
 		t.Errorf("%d of %d gates passed: %v", len(v.Passed), count, v.Passed)
 	}
 	if text, err := json.Marshal(v); err != nil || len(text) > 1000 {
@@ -129,7 +134,7 @@ func TestACellOnCPU(t *testing.T) {
 	in.Headline[0].Domain = energy.Domain{ID: "rapl/package-0", Kind: energy.KindCPUPackage}
 	in.Windows[0].Energy[0].Domain = "rapl/package-0"
 	v := Judge(*in)
-	if len(v.Findings)+len(v.Unknown) != 0 || len(v.NotApplicable) != 18 {
+	if len(v.Findings)+len(v.Unknown) != 0 || len(v.NotApplicable) != 19 {
 		t.Errorf("found %v, unknown %v, not applicable %d: %v", v.Findings, v.Unknown, len(v.NotApplicable), v.NotApplicable)
 	}
 }

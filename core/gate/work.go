@@ -16,6 +16,9 @@ const (
 	mostMismatchPct = 1.0
 	cappedPct       = 30.0 // ML.ENERGY
 	leastBatchPct   = 80.0
+	lagPct          = 2.0
+	lagFatalPct     = 5.0
+	lagErrors       = 3.0
 )
 
 func windowShort(j *judging) {
@@ -139,6 +142,30 @@ func batchNotReached(j *judging) {
 	j.saw()
 	if pct := 100 * *j.RunningMean / float64(j.Concurrency); pct < leastBatchPct {
 		j.find(energy.SeverityWarning, "", -pct, "the engine worked on %.1f requests at a time, %.0f %% of the %d kept in flight (limit %v %%)", *j.RunningMean, pct, j.Concurrency, leastBatchPct)
+	}
+}
+
+// overload looks at an open loop only: requests arrive whether or not the engine
+// keeps up, and where it does not, the figures are those of another load.
+func overload(j *judging) {
+	if j.Loop != "open" {
+		j.skip()
+		return
+	}
+	for i, w := range j.Windows {
+		if w.LagGrowth == nil || w.LagError == nil {
+			j.unknown("fewer than six requests arrived in window %d and ended", i)
+			continue
+		}
+		j.saw()
+		pct, certain := 100**w.LagGrowth, *w.LagGrowth > lagErrors**w.LagError
+		severity := energy.SeverityWarning
+		if beyond(pct, lagFatalPct) {
+			severity = energy.SeverityFatal
+		}
+		if certain && beyond(pct, lagPct) {
+			j.find(severity, "", pct, "requests that arrived in window %d took ever longer, by %.1f %% of the time that passed (limits %v %% and %v %%): the engine cannot keep up with the rate, or had not settled", i, pct, lagPct, lagFatalPct)
+		}
 	}
 }
 

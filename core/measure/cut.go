@@ -97,6 +97,13 @@ func sumPasses(passes []sdk.PassRecord, completions []sdk.Completion) cut {
 // flight inside the window took part of it all the same; it is in Requests and
 // Failed, and a window with any is not ranked.
 func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int) []cut {
+	return cutAt(completions, concurrency, settledNs, windowNs, count, matchedEdges)
+}
+
+// edgeSearch moves the edges of a window, as matchedEdges does.
+type edgeSearch func(counted []tally, from, to, most, concurrency int, windowNs int64) (int, int)
+
+func cutAt(completions []sdk.Completion, concurrency int, settledNs, windowNs int64, count int, search edgeSearch) []cut {
 	var good, failed []sdk.Completion
 	var lastSent int64
 	chunked := true
@@ -136,7 +143,7 @@ func cutCompletions(completions []sdk.Completion, concurrency int, settledNs, wi
 			break
 		}
 		if chunked {
-			from, to = matchedEdges(counted, from, to, most, concurrency, windowNs)
+			from, to = search(counted, from, to, most, concurrency, windowNs)
 		}
 		c := sumCompletions(good, from, to)
 		for _, f := range failed {

@@ -19,6 +19,7 @@ type tally struct {
 	endNs                  int64
 	prompt, output         int64 // by stamps
 	wantPrompt, wantOutput int64 // by completed requests
+	inFlight               int   // requests that had been sent and not completed
 }
 
 // between is by how much the work between two tallies differs from that of the
@@ -48,10 +49,19 @@ func tallies(sorted []sdk.Completion) []tally {
 		}
 	}
 	slices.SortFunc(pieces, func(a, b piece) int { return cmp.Compare(a.ns, b.ns) })
-	counted := make([]tally, 1, len(sorted)+1)
-	at, sum := 0, tally{}
+	var sent []int64
 	for _, done := range sorted {
+		sent = append(sent, done.SentNs)
+	}
+	slices.Sort(sent)
+	counted := make([]tally, 1, len(sorted)+1)
+	at, begun, sum := 0, 0, tally{}
+	for i, done := range sorted {
 		sum.endNs = endOf(done)
+		for begun < len(sent) && sent[begun] < sum.endNs {
+			begun++
+		}
+		sum.inFlight = begun - (i + 1)
 		for ; at < len(pieces) && pieces[at].ns <= sum.endNs; at++ {
 			sum.prompt += pieces[at].prompt
 			sum.output += pieces[at].output

@@ -76,6 +76,9 @@ func (t *trial) gateInput(cuts []cut, traces map[string]*energy.Trace) gate.Inpu
 		span := c.span()
 		span.OtherLengths = int64(c.otherLengths(t.cell.Workload.OutputTokens))
 		window := t.record.Windows[i]
+		if a := window.Arrivals; a != nil {
+			span.LagGrowth, span.LagError = a.LagGrowth, a.LagGrowthError
+		}
 		span.EnergyJ = window.EnergyJ
 		for _, d := range window.Domains {
 			if d.Error == "" && slices.Contains(t.record.Headline, d.DomainID) {

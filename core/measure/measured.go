@@ -90,7 +90,7 @@ const (
 // stall bounds the time without progress: a long pass of static batches may
 // complete nothing until its end.
 func (t *trial) stall() time.Duration {
-	bound := t.Stall
+	bound := max(t.Stall, t.longestGap())
 	for _, p := range t.record.WarmUp.Passes {
 		bound = max(bound, firstPassStalls*time.Duration(p.EndNs-p.BeginNs))
 	}
@@ -109,8 +109,8 @@ func (t *trial) enough(v runView, spec sdk.RunSpec, settledNs, wantedNs int64) b
 	// far, makes sure that both edges exist. Failures make no edge.
 	last := v.beats[len(v.beats)-1]
 	elapsed := float64(v.nowNs - v.beginNs)
-	round := elapsed * float64(max(1, t.cell.Load.Concurrency)) / math.Max(1, float64(last.Done-last.Failed))
-	return float64(v.nowNs-settledNs) >= float64(wantedNs)+round*float64(1+2*t.windows)
+	round := elapsed * float64(step(t.cell)) / math.Max(1, float64(last.Done-last.Failed))
+	return float64(v.nowNs-settledNs) >= float64(wantedNs)+round*edgeRounds(t.cell, t.windows)
 }
 
 // settleState reads pass times, power and temperature at this moment. It looks at
@@ -122,6 +122,11 @@ func (t *trial) settleState(v runView) settleState {
 		s.passes = int64(len(v.passes))
 		for _, p := range v.passes[max(0, len(v.passes)-settlePasses):] {
 			s.passTimes = append(s.passTimes, float64(p.EndNs-p.BeginNs)/1e9)
+		}
+	} else if isOpen(t.cell) && len(v.beats) > 0 {
+		s.open = true
+		if s.passTimes, s.countingRel = flow(v.beats, fromNs); s.passTimes != nil {
+			s.passes = int64(float64(v.beats[len(v.beats)-1].Done) / s.passTimes[settlePasses-1])
 		}
 	} else if len(v.beats) > 0 {
 		inFlight := max(1, t.cell.Load.Concurrency)

@@ -2,17 +2,21 @@ package measure
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
 // passUnit is how many requests are prepared at a time: those of a batch pass,
-// or those in flight in a closed loop. Less is never prepared. key is what the
-// study calls that number.
+// those in flight in a closed loop, or those of a second in an open one. Less is
+// never prepared. key is what the study calls that number.
 func passUnit(c study.Cell) (requests int, key string) {
-	if c.Load.Mode == string(sdk.LoopBatch) {
+	switch {
+	case c.Load.Mode == string(sdk.LoopBatch):
 		return c.Workload.Requests, "workload.requests"
+	case isOpen(c):
+		return max(1, int(math.Ceil(c.Load.Rate))), "load.rate"
 	}
 	return max(1, c.Load.Concurrency), "load.concurrency"
 }

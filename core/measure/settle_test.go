@@ -34,7 +34,7 @@ func TestSettleRule(t *testing.T) {
 		{name: "counting explains the jump", state: settleState{sinceBeginNs: 3e9, passes: 6, passTimes: []float64{0.5, 0.53, 0.5}, countingRel: 0.05, power: flat}, over: true, settled: true},
 		{name: "few passes", state: settleState{sinceBeginNs: 3e9, passes: 2, passTimes: times[:2], power: flat}},
 		{name: "cap", state: settleState{sinceBeginNs: 9e9, passes: 6, passTimes: times, power: rising}, over: true, words: "power slope +1.20 % in 30 s, seen over 3.0 s (wanted below 1 %)"},
-		{name: "cap with nothing known", state: settleState{sinceBeginNs: 9e9}, over: true, words: "0 passes (wanted 3), pass times not known, power not known, temperature not known"},
+		{name: "cap with nothing known", state: settleState{sinceBeginNs: 9e9}, over: true, words: "0 passes (wanted 3), pass time not known, power not known, temperature not known"},
 	} {
 		over, got := rule.decide(c.state)
 		if over != c.over || over && got.Settled != c.settled {

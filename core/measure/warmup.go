@@ -76,6 +76,9 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	unit, _ := passUnit(t.cell)
 	passes = min(passes, mostPasses(t.cell.Workload, unit))
 	items := requests(t.cell.Workload, t.vocab(), warmUpStream, unit*passes)
+	if isOpen(t.cell) {
+		t.schedule(true).arrive(items)
+	}
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
 	if err != nil {
 		return fail(err)
@@ -83,7 +86,7 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	spec.WorkID = prepared.WorkID
 	// The engine may compile at its first pass; nothing is known yet of how
 	// long a pass takes.
-	run, err := driveRun(ctx, t.backend, spec, firstPassStalls*t.Stall, stopWarmUp(spec, limitNs))
+	run, err := driveRun(ctx, t.backend, spec, max(firstPassStalls*t.Stall, t.longestGap()), stopWarmUp(spec, limitNs))
 	if err != nil {
 		return fail(err)
 	}
@@ -159,6 +162,15 @@ func firstError(completions []sdk.Completion) string {
 	return ""
 }
 
+// longestGap is a time between two arrivals that does not come about.
+func (t *trial) longestGap() time.Duration {
+	if !isOpen(t.cell) {
+		return 0
+	}
+	const meanGaps = 20
+	return seconds(meanGaps * irregularity(t.cell) * irregularity(t.cell) / t.cell.Load.Rate)
+}
+
 // passesToPrepare is how many passes of unit requests are prepared for longestS
 // seconds, and how many are wanted but for the bound on memory.
 func passesToPrepare(w study.Workload, unit, windows int, rate, longestS float64) (count, wanted int) {
@@ -181,23 +193,33 @@ type preparedWork struct {
 }
 
 // prepare hands over 1.5 times the work that the warm-up's rate predicts for
-// the longest conditioning and all windows.
+// the longest conditioning and all windows; of an open loop, what arrives in them.
 func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error) {
 	t.progress(PhasePrepare, 0, "")
 	p := t.cell.Protocol
 	longest := float64(newSettleRule(p.ConditioningS).mostNs)/1e9 + float64(t.windows)*p.WindowS
 	unit, _ := passUnit(t.cell)
 	count, wanted := passesToPrepare(t.cell.Workload, unit, t.windows, rate, longest)
+	if isOpen(t.cell) {
+		unit, wanted = 1, scheduledRequests(t.cell, t.windows)
+		count = min(wanted, mostPasses(t.cell.Workload, unit))
+	}
 	if count < wanted {
 		t.warn("work_capped", energy.SeverityWarning, fmt.Sprintf("%d passes were wanted and %d prepared, to bound memory; the Run may end early", wanted, count))
 	}
 	items := requests(t.cell.Workload, t.vocab(), 0, count*unit)
+	var arrive *result.Schedule
+	if isOpen(t.cell) {
+		s := t.schedule(false)
+		s.arrive(items)
+		arrive = &result.Schedule{Mode: s.mode, RatePerS: s.ratePerS, Burstiness: s.burstiness, Seed: s.seed, Block: s.block}
+	}
 	prepared, err := t.backend.Prepare(ctx, t.contractWork(items))
 	if err != nil {
 		return preparedWork{}, &phaseError{phase: "prepare", err: err}
 	}
 	hash := hex.EncodeToString(prepared.TokenHash[:])
-	t.record.Work = &result.Work{Hash: workHash(t.cell.Workload, t.vocab()), Requests: len(items), TokenHash: hash}
+	t.record.Work = &result.Work{Hash: workHash(t.cell.Workload, t.vocab()), Requests: len(items), TokenHash: hash, Schedule: arrive}
 	if err := t.Dir.WriteWork(hash, items); err != nil {
 		return preparedWork{}, &phaseError{phase: "write", err: err}
 	}

@@ -17,6 +17,8 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	var cuts []cut
 	if t.spec("").Loop == sdk.LoopBatch {
 		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows, run.record.Spec.GapNsMost > 0)
+	} else if isOpen(t.cell) {
+		cuts = cutArrivals(run.completions, edgeStep(t.cell), settledNs, windowNs, t.windows)
 	} else {
 		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
 	}
@@ -34,6 +36,9 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 		w := t.measureCut(i, c, traces)
 		w.Goodput = goodput(t.Study.SLO, w, c.Completions)
 		w.Phases, w.PhasesAbsent = t.phases(c, run.record.Passes, traces)
+		if isOpen(t.cell) {
+			w.Arrivals = arrivals(run.completions, c.FromNs, c.ToNs)
+		}
 		t.record.Windows = append(t.record.Windows, w)
 	}
 	t.coldIdle(traces)

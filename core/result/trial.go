@@ -157,6 +157,8 @@ type Work struct {
 	// hex; arms of a comparison must agree on each pass that both ran. A pass
 	// is what workload.requests of the study says, in closed loops, too.
 	PassHashes []string `json:"pass_hashes,omitempty"`
+	// Schedule of an open loop's arrivals; nil for other loops.
+	Schedule *Schedule `json:"schedule,omitempty"`
 }
 
 // Run is one Run as it was driven. Its completions are in requests.parquet.
@@ -212,6 +214,8 @@ type Window struct {
 	GapsNs int64 `json:"gaps_ns,omitempty"`
 	// Rule says how the edges were chosen: "passes 7-19", "completions 64-256".
 	Rule string `json:"rule"`
+	// Arrivals in the window, of an open loop.
+	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Passes in the window (batch) and requests completed in it.
 	Passes   int   `json:"passes,omitempty"`
 	Requests int64 `json:"requests"`

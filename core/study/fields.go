@@ -60,10 +60,10 @@ var mainFields = []field[Study]{
 	{key: "workload.sampling.top_p", at: func(s *Study) any { return &s.Workload.Sampling.TopP }, min: zero, max: one, doc: "0 = off."},
 	{key: "workload.sampling.top_k", at: func(s *Study) any { return &s.Workload.Sampling.TopK }, min: zero, max: million, doc: "0 = off."},
 
-	{key: "load.mode", at: func(s *Study) any { return &s.Load.Mode }, enum: []string{"batch", "closed", "constant", "poisson", "gamma"}, doc: "batch: whole passes; closed: `concurrency` in flight. This version measures these two."},
+	{key: "load.mode", at: func(s *Study) any { return &s.Load.Mode }, enum: []string{"batch", "closed", "constant", "poisson", "gamma"}, doc: "batch: whole passes; closed: `concurrency` in flight; constant, poisson, gamma: requests arrive at `rate`, whatever is in flight."},
 	{key: "load.concurrency", at: func(s *Study) any { return &s.Load.Concurrency }, min: one, max: bound(65536), doc: "Requests in flight (closed)."},
 	{key: "load.rate", at: func(s *Study) any { return &s.Load.Rate }, above: zero, max: million, doc: "Arrivals per second (constant, poisson, gamma)."},
-	{key: "load.burstiness", at: func(s *Study) any { return &s.Load.Burstiness }, above: zero, max: bound(1000), doc: "Shape of gamma arrivals; 1 = poisson."},
+	{key: "load.burstiness", at: func(s *Study) any { return &s.Load.Burstiness }, above: zero, max: bound(1000), doc: "Shape of gamma arrivals; 1 = poisson, less = bursts."},
 
 	{key: "protocol.profile", at: func(s *Study) any { return &s.Protocol.Profile }, enum: []string{"quick", "standard", "publication"}, fixed: true, doc: "Shorthand for idle_s, conditioning_s and window_s."},
 	{key: "protocol.warmup", at: func(s *Study) any { return &s.Protocol.Warmup }, enum: []string{"full", "fast"}, fixed: true, doc: "full = a Run at full shape; fast = three passes."},

@@ -43,9 +43,6 @@ func (r *reader) loadKeys(cell *Cell, say func(Problem)) {
 			say(r.study.ProblemAt(at, fmt.Sprintf("mode %q does not use it", l.Mode), hint))
 		}
 	}
-	if l.Mode != "batch" && l.Mode != "closed" {
-		say(r.study.ProblemIn(cell, "load.mode", fmt.Sprintf("%q: this version measures batch and closed loops", l.Mode), `write "batch" or "closed"`))
-	}
 }
 
 const inGroup = "settings that belong together are an alternative, [sweep.groups.load.NAME]"
