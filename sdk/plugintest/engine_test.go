@@ -31,7 +31,7 @@ func (e *engine) Describe() sdk.Description {
 			sdk.Text("token").Hidden().Doc("Key of the model hub."),
 			sdk.Nested("deep", sdk.Float("share").Or(0.5).Between(0, 1).Doc("Share of memory.")).Doc("A table."),
 		},
-		Abilities: sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}, Edge: sdk.EdgeQuiesced, MaxCancelMs: 300},
+		Abilities: sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen}, Edge: sdk.EdgeQuiesced, MaxCancelMs: 300},
 	}
 	switch e.mode {
 	case "description":
@@ -102,6 +102,10 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 		}
 		return nil
 	}
+	if run.Spec().Loop == sdk.LoopOpen {
+		e.open(ctx, run)
+		return nil
+	}
 	workers := run.Spec().Concurrency
 	if e.mode == "concurrency" {
 		workers += 2
@@ -132,8 +136,27 @@ func (e *engine) note(run *sdk.Run) {
 	}
 }
 
+// open sends each request when it is due.
+func (e *engine) open(ctx context.Context, run *sdk.Run) {
+	var all sync.WaitGroup
+	for request := range run.Requests(ctx) {
+		if e.mode != "unscheduled" {
+			due := run.BeginNs() + request.Item.ArrivalOffsetNs
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(due - sdk.MonoNow())):
+			}
+		}
+		all.Go(func() { e.generate(ctx, run, request) })
+	}
+	all.Wait()
+}
+
 func (e *engine) generate(ctx context.Context, run *sdk.Run, request sdk.Request) {
 	c := sdk.Completion{Request: request.Index, SentNs: sdk.MonoNow(), PromptTokens: uint32(len(request.Item.TokenIDs)), FinishReason: "length"}
+	if run.Spec().Loop == sdk.LoopOpen && e.mode != "unscheduled" {
+		c.IntendedNs = run.BeginNs() + request.Item.ArrivalOffsetNs
+	}
 	select {
 	case <-ctx.Done():
 		c.FinishReason = "aborted"

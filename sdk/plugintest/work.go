@@ -26,6 +26,16 @@ func (e *engine) prepared(ctx context.Context, n int) (string, error) {
 	if id, ok := e.works[n]; ok {
 		return id, nil
 	}
+	done, err := e.Prepare(ctx, e.work(n))
+	if err != nil {
+		return "", err
+	}
+	e.works[n] = done.WorkID
+	return done.WorkID, nil
+}
+
+// work is n requests with prompts of their own.
+func (e *engine) work(n int) *sdk.Work {
 	vocab := uint32(256)
 	if v := e.report.Model.Vocab; v != nil && *v > 0 {
 		vocab = *v
@@ -39,12 +49,7 @@ func (e *engine) prepared(ctx context.Context, n int) (string, error) {
 		}
 		work.Items = append(work.Items, sdk.WorkItem{TokenIDs: ids, MaxTokens: e.maxTokens()})
 	}
-	done, err := e.Prepare(ctx, work)
-	if err != nil {
-		return "", err
-	}
-	e.works[n] = done.WorkID
-	return done.WorkID, nil
+	return work
 }
 
 // can tells whether the backend declares a loop.
