@@ -28,7 +28,7 @@ class Engine(generating.Engine):
     """An engine whose GPU holds batches of at most three."""
 
     def __init__(self):
-        self.torch, self.gpus, self.batch_size, self.fitted = torch, [0], 16, 2
+        self.torch, self.gpus, self.batch_size, self.fitted, self.server = torch, [0], 16, 2, None
         self.current = {"prompt_lengths": [5] * 16, "max_tokens": [4] * 16}, b""
 
     def fits(self, call, data, size):
@@ -48,3 +48,8 @@ assert problem.numbers == {
     "batch_size": 16, "free_bytes": 1, "total_bytes": 10, "peak_bytes": 9, "largest_batch_that_ran": 2, "largest_batch_that_fits": 2,
 }, problem.numbers  # fmt: skip
 assert "one of 2 should" in problem.advice, problem.advice
+
+engine = Engine()
+engine.server = object()  # continuous batching has no batch of one size
+problem = problems.classify(torch.OutOfMemoryError("CUDA out of memory"), {"call": "serve"}, engine)
+assert problem.code == "out_of_memory" and "kv_cache_tokens" in problem.advice and "batch_size" not in problem.numbers, vars(problem)

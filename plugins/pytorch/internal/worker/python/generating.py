@@ -305,6 +305,9 @@ class Engine:
             self.torch.cuda.empty_cache()
             free, total = self.torch.cuda.mem_get_info(self.gpus[0])
             numbers.update(free_bytes=free, total_bytes=total, peak_bytes=self.torch.cuda.max_memory_allocated(self.gpus[0]))
+        if self.server is not None:
+            del numbers["batch_size"]  # it changes from step to step
+            return numbers, "lower kv_cache_tokens, max_batch_tokens or batch_size, or extra.max_memory_percent"
         if self.fitted:
             numbers["largest_batch_that_ran"] = self.fitted
         fits = self.largest_fitting() if call["call"] == "pass" and self.gpus else 0
