@@ -24,7 +24,7 @@ func TestVLLMExamplesAreDryRun(t *testing.T) {
 			}
 		}
 	}
-	for name, plan := range map[string]string{"vllm-concurrency.toml": "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks"} {
+	for name, plan := range map[string]string{"vllm-concurrency.toml": "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks", "poisson-slo.toml": "9 trials in 3 blocks"} {
 		text, err := os.ReadFile(filepath.Join("examples", name))
 		if err == nil { // a copy: the lock is written beside the study
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
