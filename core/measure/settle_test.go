@@ -164,3 +164,37 @@ func TestRoundTimes(t *testing.T) {
 		}
 	}
 }
+
+// Power and requests in flight of random arrivals move by chance: that is no drift.
+// A queue that grows is one.
+func TestSettlingUnderRandomArrivals(t *testing.T) {
+	beats := func(inFlight func(i int) int64) []sdk.Heartbeat {
+		var list []sdk.Heartbeat
+		for i := range 31 {
+			list = append(list, sdk.Heartbeat{MonoNs: int64(i) * 1e9, Sent: int64(10 * i), InFlight: inFlight(i)})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		inFlight func(i int) int64
+		settled  bool
+	}{
+		"idle":     {func(int) int64 { return 0 }, true},
+		"by turns": {func(i int) int64 { return int64(4 + 3*(i%3)) }, true},
+		"growing":  {func(i int) int64 { return int64(2 * i) }, false},
+	} {
+		rounds, countingRel := flow(beats(c.inFlight), 0)
+		noisy := &powerTrend{meanW: 100, slopeRelPerS: 0.002, slopeErrorRelPerS: 0.001, stretchNs: 30e9} // 6 % in 30 s
+		got := settleState{open: true, passes: 9, passTimes: rounds, countingRel: countingRel, power: noisy}.judge()
+		if got.Settled != c.settled || !strings.Contains(got.Reason, "requests in flight CV") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		noisy.slopeErrorRelPerS = 0.0005
+		if got := (settleState{open: true, passes: 9, passTimes: rounds, countingRel: countingRel, power: noisy}).judge(); got.Settled {
+			t.Errorf("%s: a slope of four standard errors is no drift: %s", name, got.Reason)
+		}
+	}
+	if rounds, _ := flow(beats(func(int) int64 { return 1 })[:2], 0); rounds != nil {
+		t.Errorf("two heartbeats give %v", rounds)
+	}
+}
