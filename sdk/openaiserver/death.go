@@ -26,7 +26,7 @@ var (
 	exception = regexp.MustCompile(`(^|\s)[\w.]*(Error|Exception|Interrupt): `)
 	telling   = regexp.MustCompile(`(?i)\berror\b|\bfatal\b|\bfailed\b|\babort|\bterminate called|Error: `)
 	// frames stand beside the cause, and others only pass it on.
-	frames   = regexp.MustCompile(`(^|\] )\s*(File "|raise |Traceback|\^)`)
+	frames = regexp.MustCompile(`(^|\] )\s*(File "|raise |Traceback|\^)`)
 	// warned was survived.
 	warned   = regexp.MustCompile(`\bWARN(ING)?\b`)
 	passedOn = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
@@ -45,7 +45,9 @@ func findFault(e *Engine, lines []string) (string, Fault) {
 		}
 	}
 	for _, wanted := range []func(string) bool{
-		func(line string) bool { return exception.MatchString(line) && !passedOn.MatchString(line) && !warned.MatchString(line) },
+		func(line string) bool {
+			return exception.MatchString(line) && !passedOn.MatchString(line) && !warned.MatchString(line)
+		},
 		telling.MatchString,
 		func(string) bool { return true },
 	} {

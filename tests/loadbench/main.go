@@ -7,6 +7,8 @@
 // The machine may be busy with other things. So everything is done several times
 // in turn and the best of each side counts, CPU time is taken rather than wall
 // time where that is possible, and nothing here fails for being slow.
+//
+// peers.sh holds it beside the clients that people use, on a real vLLM server.
 package main
 
 import (
@@ -29,6 +31,8 @@ func command() error {
 			return server(os.Args[2:])
 		case "client":
 			return client(os.Args[2:])
+		case "peer":
+			return peer(os.Args[2:])
 		}
 	}
 	python := flag.String("python", "python3", "a Python that has aiohttp")
