@@ -184,7 +184,7 @@ def main():
             # Two runs of different lengths tell the work from the start.
             work = 1e3 * (median("closed", name, "cpu") - median("few", name, "cpu")) / (args.requests - args.few)
             print(f"{name:18}{v('requests'):9.0f}{v('tok/s'):8.0f}{v('TTFT ms'):9.1f}{v('server TTFT ms'):9.1f}{v('TPOT ms'):9.2f}{v('server ITL ms'):9.2f}"
-                  f"{work if label == 'closed' else float('nan'):16.1f}{v('start-up s'):12.1f}")  # fmt: skip
+                  f"{f'{work:.1f}' if label == 'closed' else '':>16}{v('start-up s'):12.1f}")  # fmt: skip
     print(f"load after: {os.getloadavg()[0]:.1f}")
 
 
