@@ -92,6 +92,7 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 	report.Model.RandomWeights = req.Cell.Model.Weights == sdk.WeightsDummy
 	report.Model.Revision = req.Cell.Model.Revision
 	report.Model.Base = modelOf(req.Cell)
+	readShape(&report.Model, req.Cell.Model.Path)
 	if b.process == nil {
 		report.Resolved[modeKey] = modeAttach
 		report.Resolved[urlKey] = b.server.URL

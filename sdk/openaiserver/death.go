@@ -28,15 +28,19 @@ var (
 	// frames stand beside the cause, and others only pass it on.
 	frames = regexp.MustCompile(`(^|\] )\s*(File "|raise |Traceback|\^)`)
 	// warned was survived.
-	warned   = regexp.MustCompile(`\bWARN(ING)?\b`)
-	passedOn = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
+	warned = regexp.MustCompile(`\bWARN(ING)?\b`)
+	// What a server says that it passes over did not end it.
+	passedOver = regexp.MustCompile(`(?i)\bignor(e|ed|ing) (\w+ )?(import )?error`)
+	passedOn   = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
 )
 
 // findFault returns the line that matters and what it means: one that a fault
 // knows, else the last exception that is not another's echo, else the last word of
 // failure, else the last line.
 func findFault(e *Engine, lines []string) (string, Fault) {
-	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.TrimSpace(line) == "" || frames.MatchString(line) })
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		return strings.TrimSpace(line) == "" || frames.MatchString(line) || passedOver.MatchString(line)
+	})
 	for _, f := range append(append([]Fault{}, e.Faults...), usualFaults...) {
 		for _, line := range lines {
 			if f.Line.MatchString(line) {
