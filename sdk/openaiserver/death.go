@@ -27,12 +27,15 @@ var (
 	telling   = regexp.MustCompile(`(?i)\berror\b|\bfatal\b|\bfailed\b|\babort|\bterminate called|Error: `)
 	// frames stand beside the cause, and others only pass it on.
 	frames = regexp.MustCompile(`(^|\] )\s*(File "|raise |Traceback|\^)`)
-	// warned was survived.
-	warned = regexp.MustCompile(`\bWARN(ING)?\b`)
+	// harmless was survived, or is no failure whatever words are in it.
+	harmless = regexp.MustCompile(`\b(WARN(ING)?|INFO|DEBUG)\b`)
 	// What a server says that it passes over did not end it.
 	passedOver = regexp.MustCompile(`(?i)\bignor(e|ed|ing) (\w+ )?(import )?error`)
 	passedOn   = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
 )
+
+// tells whether a line speaks of a failure.
+func tells(line string) bool { return telling.MatchString(line) && !harmless.MatchString(line) }
 
 // findFault returns the line that matters and what it means: one that a fault
 // knows, else the last exception that is not another's echo, else the last word of
@@ -50,9 +53,9 @@ func findFault(e *Engine, lines []string) (string, Fault) {
 	}
 	for _, wanted := range []func(string) bool{
 		func(line string) bool {
-			return exception.MatchString(line) && !passedOn.MatchString(line) && !warned.MatchString(line)
+			return exception.MatchString(line) && !passedOn.MatchString(line) && !harmless.MatchString(line)
 		},
-		telling.MatchString,
+		tells,
 		func(string) bool { return true },
 	} {
 		for _, line := range slices.Backward(lines) {
@@ -87,7 +90,7 @@ func (b *backend) died(phase string) *sdk.Error {
 		who = "the build"
 	}
 	err.Message = fmt.Sprintf("%s ended (%s)", who, how)
-	if line != "" && !(strings.Contains(how, "signal: killed") && !telling.MatchString(line)) { // a killed server says nothing about it
+	if line != "" && !(strings.Contains(how, "signal: killed") && !tells(line)) { // a killed server says nothing about it
 		err.Message += ": " + b.hide(strings.TrimSpace(line))
 	}
 	if err.Advice == "" {

@@ -57,6 +57,7 @@ RuntimeError: Engine core initialization failed. See root cause above.
 WARNING could not make a kernel, another is taken. Exception: no such primitive
 INFO bye`,
 		"terminate called after throwing": "a\nterminate called after throwing\nb",
+		"fatal: no room":                  "fatal: no room\nINFO Route: /abort_requests",
 		"the last one":                    "first\nthe last one\n\n",
 		"":                                "",
 	} {
