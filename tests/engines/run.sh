@@ -17,6 +17,6 @@ python=$(tests/engines/environment.sh python tests/engines/requirements.txt pyar
 "$python" tests/engines/tiny_model.py "$work/model"
 part results.sh "$python"
 part python.sh "$python"
-for engine in pytorch llamacpp vllm; do
+for engine in pytorch llamacpp vllm sglang; do
   part "$engine.sh" "$work/model"
 done
