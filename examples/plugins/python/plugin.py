@@ -36,7 +36,7 @@ from llem.plugin.v1 import value_pb2 as va
 
 NAME, VERSION, VOCABULARY, MAX_CANCEL_MS = "python-toy", "0.1.0", 1000, 1000
 FEATURES = ["counters", "pass_gaps"]
-LOOPS = [ce.LOOP_BATCH, ce.LOOP_CLOSED]
+LOOPS = [ce.LOOP_BATCH, ce.LOOP_CLOSED, ce.LOOP_OPEN]
 now = time.monotonic_ns  # CLOCK_MONOTONIC, the contract's one clock
 
 # ---------------------------------------------------------------- the engine
@@ -45,8 +45,9 @@ now = time.monotonic_ns  # CLOCK_MONOTONIC, the contract's one clock
 class Sequence:
     """A request in the engine."""
 
-    def __init__(self, index, item):
+    def __init__(self, index, item, due=0):
         self.index, self.item, self.sent = index, item, now()
+        self.intended = due or self.sent
         self.ids, self.stamps = [], []
 
 
@@ -125,6 +126,8 @@ class Run:
         """The whole Run, in the engine's thread."""
         if self.spec.loop == ce.LOOP_BATCH:
             self.batches()
+        elif self.spec.loop == ce.LOOP_OPEN:
+            self.arrivals()
         else:
             self.serve(self.one_by_one(), self.spec.concurrency)
         if self.aborted:
@@ -139,6 +142,30 @@ class Run:
                 return
             self.next, self.sent = self.next + 1, self.sent + 1
             yield Sequence(self.next - 1, self.items[self.next - 1])
+
+    def arrivals(self):
+        """Open loop: each request when it is due, or after the step that runs then."""
+        flying = []
+        while not self.aborted:
+            while not self.over() and self.next < len(self.items):
+                due = self.begin + self.items[self.next].arrival_offset_ns
+                if due > now():
+                    break
+                flying.append(Sequence(self.next, self.items[self.next], due))
+                self.next, self.sent = self.next + 1, self.sent + 1
+            if flying:
+                for s in self.engine.step(flying):
+                    flying.remove(s)
+                    self.complete(s, "length")
+            elif self.over():
+                return
+            elif self.next == len(self.items):
+                self.reason = be.FINISH_REASON_WORK_USED_UP
+                return
+            else:
+                self.stopping.wait((due - now()) / 1e9)
+        for s in flying:
+            self.complete(s, "aborted")
 
     def batches(self):
         """Whole passes, with idle time between them if the host asks for it."""
@@ -181,7 +208,7 @@ class Run:
 
     def complete(self, s, reason):
         c = be.Completion(
-            request=s.index, intended_ns=s.sent, sent_ns=s.sent, finish_reason=reason,
+            request=s.index, intended_ns=s.intended, sent_ns=s.sent, finish_reason=reason,
             prompt_tokens=len(s.item.token_ids), output_tokens=len(s.ids),
         )  # fmt: skip
         if s.ids:
@@ -350,9 +377,7 @@ class Plugin(plugin_pb2_grpc.PluginServiceServicer):
             for key, message in judge(cell.parameters):
                 verdict.diagnostics.add(severity=pl.SEVERITY_ERROR, key_path=key, message=message)
             if cell.load.loop not in LOOPS:
-                verdict.diagnostics.add(
-                    severity=pl.SEVERITY_ERROR, key_path="load.mode", message="this backend takes batches and closed loops only"
-                )
+                verdict.diagnostics.add(severity=pl.SEVERITY_ERROR, key_path="load.mode", message=f"unknown loop {cell.load.loop}")
         return answer
 
 
@@ -444,8 +469,10 @@ class Backend(backend_pb2_grpc.BackendServiceServicer):
                 raise invalid(f"there is no request {request.first} in the work {request.work_id!r}")
             if request.loop not in LOOPS or request.record not in be.Record.values():
                 raise invalid(f"unknown loop {request.loop} or record {request.record}")
-            if not (request.requests_per_pass if request.loop == ce.LOOP_BATCH else request.concurrency):
-                raise invalid("a batch needs requests_per_pass, a closed loop concurrency")
+            if request.loop == ce.LOOP_BATCH and not request.requests_per_pass:
+                raise invalid("a batch loop needs requests_per_pass")
+            if request.loop == ce.LOOP_CLOSED and not request.concurrency:
+                raise invalid("a closed loop needs concurrency")
             run = self.run = Run(self.engine, request, items)
         # A call that is cancelled, or whose host is gone, is to be abandoned.
         context.add_callback(lambda: run.request_stop(be.STOP_KIND_ABORT))

@@ -207,7 +207,7 @@ func TestDeathOfTheScheduler(t *testing.T) {
 // A host that is killed takes the plugin, the server and its engine with it.
 func TestDeathOfTheHost(t *testing.T) {
 	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "LLEM_TEST_HOST="+build(t))
+	killed.Env = append(os.Environ(), "LLEM_TEST_HOST="+build(t), "LLEM_TEST_DIR="+t.TempDir())
 	killed.Stderr = os.Stderr
 	said, err := killed.StdoutPipe()
 	if err == nil {
@@ -239,10 +239,7 @@ func hostForEver(plugin string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "host") // left behind: this process is killed
-	if err != nil {
-		return err
-	}
+	dir := os.Getenv("LLEM_TEST_DIR")
 	if _, err := p.Load(ctx, sdk.LoadRequest{Cell: serverCell(), WorkDir: dir, CacheDir: dir}, nil); err != nil {
 		return err
 	}
