@@ -109,7 +109,8 @@ func TestWorkUsedUpInTheWindow(t *testing.T) {
 	if err != nil || len(failed) != 1 {
 		t.Fatalf("%d failed, %v", len(failed), err)
 	}
-	if f := failed[0].Failure; f.Phase != "window" || f.Code != "window_not_reached" || !strings.Contains(f.Message, `0 of 1 windows of 0.5 s fit into the Run, which ended with "work_used_up"`) {
+	if f := failed[0].Failure; f.Phase != "window" || f.Code != "window_not_reached" || !strings.Contains(f.Message, `0 of 1 windows of 0.5 s fit into the Run, which ended with "work_used_up"`) ||
+		!strings.Contains(f.Message, "requests/s of the warm-up and the Run did") {
 		t.Errorf("the failure is %+v", f)
 	}
 }

@@ -66,8 +66,8 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 	}
 	if settledNs == 0 {
 		return run, 0, &phaseError{phase: "run", code: codeWorkMissing, err: fmt.Errorf(
-			"the Run ended (%s) before conditioning was over, after %d requests of which %d failed%s",
-			run.record.Reason, run.record.Requests, run.record.Failed, firstError(run.completions))}
+			"the Run ended (%s) before conditioning was over, after %d requests of which %d failed%s%s",
+			run.record.Reason, run.record.Requests, run.record.Failed, work.usedUp(run.record), firstError(run.completions))}
 	}
 	for _, w := range run.record.Warnings {
 		t.warn(w.Code, energy.SeverityWarning, w.Message)

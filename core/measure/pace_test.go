@@ -134,6 +134,32 @@ func TestWorkIsCapped(t *testing.T) {
 	}
 }
 
+// Few tokens are prepared with a large surplus, many with a small one: a warm-up
+// beside other processes tells too low a rate.
+func TestTheSurplusOfWork(t *testing.T) {
+	for _, c := range []struct {
+		rate          float64
+		tokens        int // of a prompt
+		surplus, most float64
+	}{
+		{0.5, 128, mostSurplus, mostSurplus}, {40, 128, mostSurplus, mostSurplus},
+		{160, 128, 3, mostSurplus}, {97, 128, 3, mostSurplus}, {2000, 128, leastSurplus, leastSurplus},
+		{10, 100_000, leastSurplus, leastSurplus}, {0, 128, 0, 0},
+	} {
+		w := study.Workload{Requests: 4, InputTokens: c.tokens}
+		const longestS, windows, unit = 60.0, 2, 4
+		passes, wanted := passesToPrepare(w, unit, windows, c.rate, longestS)
+		predicted := c.rate * longestS / unit
+		got := float64(passes - 3*(windows+1))
+		if passes != wanted || got < c.surplus*predicted || got > c.most*predicted+1 {
+			t.Errorf("%v requests/s of %d tokens: %d passes of %d for %.1f predicted", c.rate, c.tokens, passes, wanted, predicted)
+		}
+		if tokens := got * unit * float64(c.tokens+requestTokens); c.surplus > leastSurplus && tokens > surplusTokens+float64(unit*(c.tokens+requestTokens)) {
+			t.Errorf("%v requests/s of %d tokens: %.0f tokens are prepared", c.rate, c.tokens, tokens)
+		}
+	}
+}
+
 func TestCountersAreComparedWithCompletions(t *testing.T) {
 	count := func(n int64) *sdk.Counters { return &sdk.Counters{OutputTokens: &n} }
 	whole := []sdk.Completion{{OutputTokens: 10}, {OutputTokens: 10}}

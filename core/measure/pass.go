@@ -27,7 +27,7 @@ func passUnit(c study.Cell) (requests int, key string) {
 func CheckPass(c study.Cell) []sdk.Diagnostic {
 	requests, key := passUnit(c)
 	unit := int64(requests)
-	each := int64(c.Workload.InputTokens) + requestTokens
+	each := preparedTokens(c.Workload)
 	if unit <= mostPreparedTokens/each {
 		return nil
 	}

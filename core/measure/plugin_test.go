@@ -64,7 +64,7 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	e.runs++
 	if e.fault == "slow start" && e.runs == 1 {
 		defer func(step time.Duration) { e.step = step }(e.step)
-		e.step *= 40
+		e.step *= 60
 	}
 	if e.fault == "late client" {
 		late := int64(e.runs) * 1e6

@@ -22,9 +22,15 @@ const (
 	// many a fast one has: the first alone would tell too low a rate.
 	warmUpPasses = 32
 	fastPasses   = 3
-	// workSurplus is how much more work is prepared than the warm-up's rate
-	// predicts, so that no prompt has to repeat.
-	workSurplus = 1.5
+	// More work is prepared than the warm-up's rate predicts, so that no prompt has
+	// to repeat: leastSurplus times as much in any case, which an engine alone on
+	// its machine never needs. A warm-up of two seconds beside other processes may
+	// tell a small part of the rate that comes about later, so up to mostSurplus is
+	// prepared while that takes no more than surplusTokens: 16 MiB, made, sent and
+	// stored in well under a second.
+	leastSurplus  = 1.5
+	mostSurplus   = 8
+	surplusTokens = 4 << 20
 	// mostPreparedTokens bounds the prompts held for one Run, about 512 MiB;
 	// a request's own fields count as requestTokens ids.
 	mostPreparedTokens = 128 << 20
@@ -174,15 +180,19 @@ func (t *trial) longestGap() time.Duration {
 // passesToPrepare is how many passes of unit requests are prepared for longestS
 // seconds, and how many are wanted but for the bound on memory.
 func passesToPrepare(w study.Workload, unit, windows int, rate, longestS float64) (count, wanted int) {
-	predicted := math.Ceil(workSurplus * rate * longestS / float64(unit))
-	wanted = int(min(predicted, math.MaxInt32)) + 3*(windows+1)
+	predicted := rate * longestS
+	surplus := min(mostSurplus, max(leastSurplus, surplusTokens/(predicted*float64(preparedTokens(w)))))
+	wanted = int(min(math.Ceil(surplus*predicted/float64(unit)), math.MaxInt32)) + 3*(windows+1)
 	return min(wanted, mostPasses(w, unit)), wanted
 }
+
+// preparedTokens is what a request takes of the bounds on prepared tokens.
+func preparedTokens(w study.Workload) int64 { return int64(w.InputTokens) + requestTokens }
 
 // mostPasses is how many passes of unit requests memory is spent on; at least
 // one.
 func mostPasses(w study.Workload, unit int) int {
-	return int(max(1, mostPreparedTokens/(int64(w.InputTokens+requestTokens)*int64(unit))))
+	return int(max(1, mostPreparedTokens/(preparedTokens(w)*int64(unit))))
 }
 
 // preparedWork is what the measured Run will send. The requests themselves are
@@ -190,10 +200,21 @@ func mostPasses(w study.Workload, unit int) int {
 type preparedWork struct {
 	id         string
 	passHashes []string
+	ratePerS   float64 // that the warm-up told; 0: work is prepared by a schedule
 }
 
-// prepare hands over 1.5 times the work that the warm-up's rate predicts for
-// the longest conditioning and all windows; of an open loop, what arrives in them.
+// usedUp says why a Run may have ended with its work; empty if it did not.
+func (w preparedWork) usedUp(run result.Run) string {
+	if run.Reason != sdk.FinishWorkUsedUp || w.ratePerS == 0 || run.EndNs <= run.BeginNs {
+		return ""
+	}
+	return fmt.Sprintf("; work was prepared for the %.3g requests/s of the warm-up and the Run did %.3g: where other processes slowed the warm-up, measure on a quiet machine and with protocol.warmup = %q",
+		w.ratePerS, float64(run.Requests-run.Failed)/(float64(run.EndNs-run.BeginNs)/1e9), "full")
+}
+
+// prepare hands over the work that the warm-up's rate predicts for the longest
+// conditioning and all windows, with its surplus; of an open loop, what arrives in
+// them.
 func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error) {
 	t.progress(PhasePrepare, 0, "")
 	p := t.cell.Protocol
@@ -201,7 +222,7 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	unit, _ := passUnit(t.cell)
 	count, wanted := passesToPrepare(t.cell.Workload, unit, t.windows, rate, longest)
 	if isOpen(t.cell) {
-		unit, wanted = 1, scheduledRequests(t.cell, t.windows)
+		rate, unit, wanted = 0, 1, scheduledRequests(t.cell, t.windows)
 		count = min(wanted, mostPasses(t.cell.Workload, unit))
 	}
 	if count < wanted {
@@ -223,5 +244,5 @@ func (t *trial) prepare(ctx context.Context, rate float64) (preparedWork, error)
 	if err := t.Dir.WriteWork(hash, items); err != nil {
 		return preparedWork{}, &phaseError{phase: "write", err: err}
 	}
-	return preparedWork{id: prepared.WorkID, passHashes: passHashes(items, t.cell.Workload.Requests)}, nil
+	return preparedWork{id: prepared.WorkID, passHashes: passHashes(items, t.cell.Workload.Requests), ratePerS: rate}, nil
 }

@@ -45,8 +45,8 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	t.gates(cuts, traces)
 	if len(cuts) < t.windows {
 		return &phaseError{phase: "window", code: codeWorkMissing, err: fmt.Errorf(
-			"%d of %d windows of %v s fit into the Run, which ended with %q after %.1f s; prepare for a longer Run or shorten protocol.window_s",
-			len(cuts), t.windows, t.cell.Protocol.WindowS, run.record.Reason, float64(run.record.EndNs-run.record.BeginNs)/1e9)}
+			"%d of %d windows of %v s fit into the Run, which ended with %q after %.1f s; shorten protocol.window_s%s",
+			len(cuts), t.windows, t.cell.Protocol.WindowS, run.record.Reason, float64(run.record.EndNs-run.record.BeginNs)/1e9, work.usedUp(run.record))}
 	}
 	for _, w := range t.record.Windows {
 		if w.EnergyJ == nil {
