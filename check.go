@@ -13,15 +13,19 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/llenergymeasure/llem/core/measure"
+	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/host"
 )
 
-// checkPasses refuses cells of which one pass is more than memory holds.
+// checkPasses refuses cells of which one pass, or the schedule of an open loop, is
+// more than memory holds.
 func (p *Prepared) checkPasses(_ context.Context, found *findings) error {
+	windows := plan.WindowsPerLoad(p.Spec)
 	for i := range p.Cells {
 		found.diagnostics(&p.Cells[i], measure.CheckPass(p.Cells[i]))
+		found.diagnostics(&p.Cells[i], measure.CheckSchedule(p.Cells[i], windows))
 	}
 	return nil
 }

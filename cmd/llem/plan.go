@@ -33,7 +33,16 @@ type dryCell struct {
 	Plugin      string          `json:"plugin"`
 	Probe       bool            `json:"probe,omitempty"`
 	Axes        map[string]any  `json:"axes,omitempty"`
+	Schedule    *drySchedule    `json:"schedule,omitempty"`
 	Diagnostics []dryDiagnostic `json:"diagnostics,omitempty"`
+}
+
+// drySchedule is what an open loop sends in each trial.
+type drySchedule struct {
+	LeastRequests int   `json:"least_requests"`
+	LeastNs       int64 `json:"least_ns"`
+	Requests      int   `json:"requests"` // that are prepared
+	MostNs        int64 `json:"most_ns"`
 }
 
 type dryDiagnostic struct {
@@ -58,6 +67,9 @@ func (c *runCommand) plan(a *app, p *llem.Prepared) error {
 		one := dryCell{ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Plugin: cell.Plugin, Probe: cell.Probe, Axes: map[string]any{}}
 		for _, axis := range cell.Axes {
 			one.Axes[axis.Key] = axis.Value
+		}
+		if f, open := measure.ForecastOpen(cell, p.Plan.WindowsPerLoad); open {
+			one.Schedule = &drySchedule{f.LeastRequests, int64(f.LeastS * 1e9), f.Requests, int64(f.MostS * 1e9)}
 		}
 		for _, x := range p.Checks[i].Diagnostics {
 			one.Diagnostics = append(one.Diagnostics, dryDiagnostic{x.Severity, x.KeyPath, x.Message, x.Advice})
@@ -107,6 +119,10 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 	fmt.Fprintf(w, "Cells   %s\n", cellCounts(p, strconv.Itoa))
 	for i, cell := range p.Cells {
 		fmt.Fprintf(w, "  %3d  %s  %s\n", i+1, cell.ID, cell.Label)
+		if f, open := measure.ForecastOpen(cell, p.Plan.WindowsPerLoad); open {
+			fmt.Fprintf(w, "       schedule of a trial: about %d requests in %s, %d prepared for at most %s\n",
+				f.LeastRequests, shown(f.LeastS), f.Requests, shown(f.MostS))
+		}
 		for _, d := range p.Checks[i].Diagnostics {
 			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, report.OneLine(d.Message))
 		}
@@ -135,6 +151,15 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// shown is a forecast to the second, or to a tenth of it if it is short.
+func shown(s float64) time.Duration {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 // leastTime is what idling, conditioning and windows take.

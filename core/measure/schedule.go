@@ -91,17 +91,3 @@ func (s schedule) arrive(items []sdk.WorkItem) {
 		items[i].ArrivalOffsetNs = offset
 	}
 }
-
-// scheduledRequests is how many requests an open loop prepares: what arrives in
-// the longest conditioning, all windows and the search for their edges, and five
-// standard deviations more. It depends on the study alone, so that every block
-// sends the same prompts.
-func scheduledRequests(c study.Cell, windows int) int {
-	p := c.Protocol
-	longestS := float64(newSettleRule(p.ConditioningS).mostNs)/1e9 + float64(windows)*p.WindowS
-	expected := c.Load.Rate*longestS*scheduleSurplus + edgeRounds(c, windows)*float64(edgeStep(c))
-	return int(min(math.Ceil(expected+5*irregularity(c)*math.Sqrt(expected)), math.MaxInt32))
-}
-
-// scheduleSurplus is for looks at the Run that come late.
-const scheduleSurplus = 1.1

@@ -62,13 +62,9 @@ type Block struct {
 // study's seed and the set of cells only, so the same study gives the same
 // plan.
 func Build(s *study.Study, cells []study.Cell) Plan {
-	p := Plan{
-		SchemaVersion: 1, Round: 1, Study: s.Name, Order: s.Protocol.Order,
-		WindowsPerLoad: max(1, s.Protocol.Windows),
-	}
+	p := Plan{SchemaVersion: 1, Round: 1, Study: s.Name, Order: s.Protocol.Order, WindowsPerLoad: WindowsPerLoad(s)}
 	blocks := max(1, s.Protocol.Cycles)
 	if p.Order == Grouped {
-		p.WindowsPerLoad *= blocks
 		blocks = 1
 	}
 	ids := make([]string, len(cells))
@@ -81,6 +77,15 @@ func Build(s *study.Study, cells []study.Cell) Plan {
 		p.Blocks = append(p.Blocks, Block{Index: b, Order: permute(ids, s.Workload.Seed, b)})
 	}
 	return p
+}
+
+// WindowsPerLoad is how many windows every trial of a study has.
+func WindowsPerLoad(s *study.Study) int {
+	windows := max(1, s.Protocol.Windows)
+	if s.Protocol.Order == Grouped {
+		windows *= max(1, s.Protocol.Cycles)
+	}
+	return windows
 }
 
 func trialNs(p study.Protocol, windows int) int64 {
