@@ -3,105 +3,10 @@ package measure
 import (
 	"fmt"
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/llenergymeasure/llem/core/study"
-	"github.com/llenergymeasure/llem/sdk"
 )
-
-// toy is a server with continuous batching whose every joule is known: a step
-// costs time for itself, for each sequence and for each prompt token, draws busyW
-// while it lasts and prefillW more while it takes in prompts.
-type toy struct {
-	slots                       int
-	baseNs, sequenceNs, tokenNs int64
-	idleW, busyW, prefillW      float64
-	prompt, output              int
-}
-
-var server = toy{
-	slots: 16, baseNs: 10e6, sequenceNs: 200e3, tokenNs: 40e3, idleW: 100, busyW: 250, prefillW: 150, prompt: 512, output: 64,
-}
-
-// served is what became of a schedule, in no time.
-type served struct {
-	toy
-	done  []sdk.Completion
-	joule []float64 // that each request took, without idle power
-	ends  []int64   // of steps
-	begin []int64
-	watts []float64
-	sum   []float64 // joules of the steps before each
-}
-
-func (s toy) serve(offsets []int64) *served {
-	out := &served{toy: s, done: make([]sdk.Completion, len(offsets)), joule: make([]float64, len(offsets))}
-	var running []int
-	nowNs, next, total := int64(0), 0, 0.0
-	for next < len(offsets) || len(running) > 0 {
-		if len(running) == 0 {
-			nowNs = max(nowNs, offsets[next])
-		}
-		fresh := 0
-		for next < len(offsets) && offsets[next] <= nowNs && len(running) < s.slots {
-			out.done[next] = sdk.Completion{
-				Request: uint32(next), IntendedNs: offsets[next], SentNs: offsets[next], PromptTokens: uint32(s.prompt), FinishReason: "length",
-			}
-			running = append(running, next)
-			next++
-			fresh++
-		}
-		prefillNs := int64(fresh*s.prompt) * s.tokenNs
-		stepNs := s.baseNs + int64(len(running))*s.sequenceNs
-		watts := s.busyW
-		if fresh > 0 {
-			watts += s.prefillW
-		}
-		out.begin, out.watts, out.sum = append(out.begin, nowNs), append(out.watts, watts), append(out.sum, total)
-		nowNs += stepNs + prefillNs
-		out.ends = append(out.ends, nowNs)
-		total += watts * float64(stepNs+prefillNs) / 1e9
-		for k, i := range running {
-			out.joule[i] += watts * float64(stepNs) / 1e9 / float64(len(running))
-			if k >= len(running)-fresh {
-				out.joule[i] += watts * float64(prefillNs) / 1e9 / float64(fresh)
-			}
-			c := &out.done[i]
-			if c.FirstNs == 0 {
-				c.FirstNs = nowNs
-			}
-			c.LastNs = nowNs
-			c.OutputTokens++
-			c.Chunks = append(c.Chunks, sdk.Chunk{MonoNs: nowNs, Tokens: 1})
-		}
-		running = slices.DeleteFunc(running, func(i int) bool { return int(out.done[i].OutputTokens) == s.output })
-	}
-	return out
-}
-
-// joules between two stamps.
-func (o *served) joules(fromNs, toNs int64) float64 {
-	until := func(ns int64) float64 {
-		i, _ := slices.BinarySearch(o.ends, ns)
-		if i == len(o.ends) {
-			i--
-		}
-		return o.sum[i] + o.watts[i]*float64(max(0, min(ns, o.ends[i])-o.begin[i]))/1e9
-	}
-	return until(toNs) - until(fromNs) + o.idleW*float64(toNs-fromNs)/1e9
-}
-
-// truth is the joules of a token by what the cut's own requests took, wherever
-// they took it, and by the idle power of the cut's time.
-func (o *served) truth(c cut) float64 {
-	joules, tokens := o.idleW*float64(c.ToNs-c.FromNs)/1e9, 0.0
-	for _, done := range c.Completions {
-		joules += o.joule[done.Request]
-		tokens += float64(done.OutputTokens)
-	}
-	return joules / tokens
-}
 
 func openCell(l study.LoadSpec, windowS float64) study.Cell {
 	return study.Cell{Load: l, Workload: study.Workload{Seed: 42}, Protocol: study.Protocol{ConditioningS: 10, WindowS: windowS}}
@@ -120,7 +25,7 @@ func TestOpenWindowsHaveTheJoulesOfTheirRequests(t *testing.T) {
 		worst, byTime := 0.0, 0.0
 		for block := range blocks {
 			s := schedule{mode: l.Mode, ratePerS: l.Rate, burstiness: l.Burstiness, seed: 42, block: block}
-			o := server.serve(s.offsets(scheduledRequests(c, windows)))
+			o := server.serve(s.offsets(scheduledRequests(c, windows)), 0)
 			cuts := cutArrivals(o.done, step(c), 10e9, 30e9, windows)
 			if len(cuts) != windows {
 				t.Fatalf("%+v, block %d: %d windows", l, block, len(cuts))
@@ -140,22 +45,6 @@ func TestOpenWindowsHaveTheJoulesOfTheirRequests(t *testing.T) {
 			t.Errorf("%+v: J/token is off by %.2f %%", l, 100*worst)
 		}
 	}
-}
-
-// byTime is how far a cut by time is off, relative.
-func (o *served) byTime(fromNs, toNs int64) float64 {
-	c := cut{FromNs: fromNs, ToNs: toNs}
-	for _, done := range o.done {
-		for _, chunk := range done.Chunks {
-			if chunk.MonoNs > fromNs && chunk.MonoNs <= toNs {
-				c.OutputTokens += int64(chunk.Tokens)
-			}
-		}
-		if done.LastNs > fromNs && done.LastNs <= toNs {
-			c.Completions = append(c.Completions, done)
-		}
-	}
-	return o.joules(fromNs, toNs)/float64(c.OutputTokens)/o.truth(c) - 1
 }
 
 // sums of joules and tokens, window by window.
@@ -189,7 +78,7 @@ func TestOpenWindowsAreUnbiased(t *testing.T) {
 		var chosen, plain, endless sums
 		for block := range blocks {
 			s := schedule{mode: l.Mode, ratePerS: l.Rate, burstiness: l.Burstiness, seed: 1, block: block}
-			o := server.serve(s.offsets(scheduledRequests(c, 1)))
+			o := server.serve(s.offsets(scheduledRequests(c, 1)), 0)
 			for _, got := range cutArrivals(o.done, edgeStep(c), 5e9, 20e9, 1) {
 				chosen.add(o.joules(got.FromNs, got.ToNs), got.OutputTokens)
 			}
@@ -232,7 +121,7 @@ func TestOverloadIsFound(t *testing.T) {
 		const blocks = 8
 		for block := range blocks {
 			s := schedule{mode: l.load.Mode, ratePerS: l.load.Rate, burstiness: l.load.Burstiness, seed: 3, block: block}
-			o := server.serve(s.offsets(scheduledRequests(c, 1)))
+			o := server.serve(s.offsets(scheduledRequests(c, 1)), 0)
 			cuts := cutArrivals(o.done, step(c), 20e9, 30e9, 1)
 			if len(cuts) != 1 {
 				t.Fatalf("%+v, block %d: %d windows", l.load, block, len(cuts))
