@@ -65,7 +65,7 @@ type PassRecord struct {
 // Completion is one request's outcome.
 type Completion struct {
 	Request      uint32 // index of the work item
-	IntendedNs   int64  // 0: as sent
+	IntendedNs   int64  // open loop: the Run's start + ArrivalOffsetNs, to 1 ms; else 0: as sent
 	SentNs       int64
 	FirstNs      int64 // first token, 0 if none came
 	LastNs       int64 // last token, 0 if none came

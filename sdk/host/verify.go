@@ -7,8 +7,9 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
-// stampTolerance is how far a stamp may lie outside what the host saw itself:
-// two processes read one clock, but a runtime may convert its readings.
+// stampTolerance is how far a stamp may lie outside what the host saw itself, and
+// an intended one from its place in the schedule: two processes read one clock, but
+// a runtime may convert its readings.
 const stampTolerance = int64(time.Millisecond)
 
 // preparedWork is what the host keeps of a work, to know what its completions
@@ -17,13 +18,20 @@ type preparedWork struct {
 	exact     bool
 	prompt    []uint32 // tokens of each request's prompt
 	maxTokens []uint32
+	arrivalNs []int64 // of each request, after the Run's start; nil: no schedule
 }
 
 func keepWork(work *sdk.Work) preparedWork {
 	kept := preparedWork{exact: work.ExactLengths}
-	for _, item := range work.Items {
+	for i, item := range work.Items {
 		kept.prompt = append(kept.prompt, uint32(len(item.TokenIDs)))
 		kept.maxTokens = append(kept.maxTokens, item.MaxTokens)
+		if item.ArrivalOffsetNs != 0 && kept.arrivalNs == nil {
+			kept.arrivalNs = make([]int64, len(work.Items))
+		}
+		if kept.arrivalNs != nil {
+			kept.arrivalNs[i] = item.ArrivalOffsetNs
+		}
 	}
 	return kept
 }
@@ -146,6 +154,9 @@ func (v *verifier) completion(c sdk.Completion) error {
 	case c.OutputTokens > 0 && c.FirstNs == 0 && !c.Failed():
 		return v.lie("request %d has output and no stamp of it", c.Request)
 	}
+	if err := v.arrival(c); err != nil {
+		return err
+	}
 	if err := v.lengths(c); err != nil {
 		return err
 	}
@@ -167,6 +178,28 @@ func (v *verifier) completion(c sdk.Completion) error {
 	s.outputTokens += int64(c.OutputTokens)
 	if c.Failed() {
 		s.failed++
+	}
+	return nil
+}
+
+// arrival holds a completion of an open loop against the schedule: it was due at
+// its arrival after the Run's start, and not sent before. How late it was sent is
+// the backend's affair, and measured.
+func (v *verifier) arrival(c sdk.Completion) error {
+	if v.spec.Loop != sdk.LoopOpen {
+		return nil
+	}
+	dueNs := v.began
+	if v.work.arrivalNs != nil {
+		dueNs += v.work.arrivalNs[c.Request]
+	}
+	switch off := c.IntendedNs - dueNs; {
+	case c.IntendedNs == 0:
+		return v.lie("request %d of an open loop has no intended stamp", c.Request)
+	case off < -stampTolerance || off > stampTolerance:
+		return v.lie("request %d was due %.6f s after the Run's start, and its intended stamp is %+.6f s off", c.Request, float64(dueNs-v.began)/1e9, float64(off)/1e9)
+	case c.SentNs < dueNs-stampTolerance:
+		return v.lie("request %d was sent %.6f s before it was due", c.Request, float64(dueNs-c.SentNs)/1e9)
 	}
 	return nil
 }

@@ -260,3 +260,55 @@ func TestEveryLieIsFound(t *testing.T) {
 		t.Errorf("the code of a lie is %s", code)
 	}
 }
+
+// Stamps of an open loop are held against its schedule: due at the Run's start and
+// the arrival's offset, sent then or later.
+func TestAnOpenLoopKeepsItsSchedule(t *testing.T) {
+	spec := sdk.RunSpec{Loop: sdk.LoopOpen}
+	w := work(3)
+	for i := range w.Items {
+		w.Items[i].ArrivalOffsetNs = int64(i+1) * 1e6
+	}
+	run := func(w *sdk.Work, change func(*sdk.Completion)) error {
+		v := newVerifier("p", spec, keepWork(w))
+		beganNs := sdk.MonoNow()
+		events := []sdk.RunEvent{sdk.Started{MonoNs: beganNs}}
+		for i, item := range w.Items {
+			due := beganNs + item.ArrivalOffsetNs
+			c := sdk.Completion{
+				Request: uint32(i), IntendedNs: due, SentNs: due + 3e9, FirstNs: due + 4e9, LastNs: due + 4e9,
+				PromptTokens: 3, OutputTokens: 4, FinishReason: "length",
+			}
+			if i == 1 {
+				change(&c)
+			}
+			events = append(events, sdk.Completions{c})
+		}
+		return judge(v, events)
+	}
+	for what, c := range map[string]struct {
+		change func(*sdk.Completion)
+		lie    string
+	}{
+		"late":               {func(*sdk.Completion) {}, ""},
+		"within a tolerance": {func(c *sdk.Completion) { c.IntendedNs += stampTolerance; c.SentNs = c.IntendedNs - 2*stampTolerance }, ""},
+		"as it was sent":     {func(c *sdk.Completion) { c.IntendedNs = c.SentNs }, "request 1 was due 0.002000 s after the Run's start, and its intended stamp is +3.000000 s off"},
+		"too early a stamp":  {func(c *sdk.Completion) { c.IntendedNs -= stampTolerance + 1 }, "its intended stamp is -0.001000 s off"},
+		"no stamp":           {func(c *sdk.Completion) { c.IntendedNs = 0 }, "request 1 of an open loop has no intended stamp"},
+		"sent too early":     {func(c *sdk.Completion) { c.SentNs = c.IntendedNs - stampTolerance - 1 }, "request 1 was sent 0.001000 s before it was due"},
+		"failed":             {func(c *sdk.Completion) { c.IntendedNs += 1e9; c.Error, c.OutputTokens = "no slot", 0 }, "its intended stamp is +1.000000 s off"},
+	} {
+		err := run(w, c.change)
+		var found *LieError
+		switch {
+		case c.lie == "" && err != nil:
+			t.Errorf("%s: %v", what, err)
+		case c.lie != "" && (!errors.As(err, &found) || !strings.Contains(found.What, c.lie) || !strings.Contains(found.Error(), "plugin p reported")):
+			t.Errorf("%s: got %v, want %q", what, err, c.lie)
+		}
+	}
+	// Without offsets all are due at once.
+	if err := run(work(3), func(*sdk.Completion) {}); err != nil {
+		t.Errorf("without offsets: %v", err)
+	}
+}

@@ -2033,7 +2033,9 @@ func (x *Completions) GetItems() []*Completion {
 type Completion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index of the work item.
-	Request      uint32 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	Request uint32 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	// Open loop: the Run's start and the item's arrival_offset_ns, to 1 ms; sent_ns
+	// is not before it. In other loops when it was sent.
 	IntendedNs   int64  `protobuf:"varint,2,opt,name=intended_ns,json=intendedNs,proto3" json:"intended_ns,omitempty"`
 	SentNs       int64  `protobuf:"varint,3,opt,name=sent_ns,json=sentNs,proto3" json:"sent_ns,omitempty"`
 	FirstNs      int64  `protobuf:"varint,4,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
