@@ -53,6 +53,7 @@ func Notes() []Plain {
 		{"resolved_not_finite", "a parameter as the engine resolved it was no number; it is kept as text"},
 		// What the protocol did.
 		{"gates_unknown", "gates without their input, with the reasons; they have not passed"},
+		{"drain_cut", "an open loop's requests in flight at its end would have taken too long and were broken off; no window holds them"},
 		{"work_capped", "fewer passes were prepared than the rate asks for, to bound memory"},
 		{"work_not_hashed", "no whole pass was sent, so comparisons cannot check that both sides did the same work"},
 		{"unload_failed", "the engine did not end well; the windows are whole"},

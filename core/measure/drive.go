@@ -27,7 +27,8 @@ type runView struct {
 	beats   []sdk.Heartbeat
 }
 
-// stopDecision looks at a Run in progress and says how to end it, or StopNone.
+// stopDecision looks at a Run in progress and says how to end it, or StopNone. Of an
+// open loop it is asked on while the Run drains, and may break that off.
 // It is called on the stream's goroutine and must neither block nor take long:
 // it costs CPU of the machine under measurement.
 type stopDecision func(runView) sdk.StopKind
@@ -41,25 +42,28 @@ func driveRun(ctx context.Context, backend *host.Plugin, spec sdk.RunSpec, stall
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
-		out      driven
-		view     runView
-		stopping bool
-		moved    = sdk.MonoNow()
-		last     sdk.Heartbeat
-		stops    sync.WaitGroup
+		out     driven
+		view    runView
+		stopped = sdk.StopNone
+		moved   = sdk.MonoNow()
+		last    sdk.Heartbeat
+		stops   sync.WaitGroup
+		oneStop sync.Mutex
 	)
 	consider := func(nowNs int64) {
-		if stopping {
+		if stopped == sdk.StopAbort || stopped != sdk.StopNone && spec.Loop != sdk.LoopOpen {
 			return
 		}
 		view.nowNs = nowNs
 		kind := decide(view)
-		if kind == sdk.StopNone {
+		if kind == sdk.StopNone || stopped != sdk.StopNone && kind != sdk.StopAbort {
 			return
 		}
-		stopping = true
+		stopped = kind
 		// Stop answers on another stream than the one being read here.
 		stops.Go(func() {
+			oneStop.Lock()
+			defer oneStop.Unlock()
 			if _, err := backend.Stop(runCtx, kind); err != nil && runCtx.Err() == nil {
 				cancel(fmt.Errorf("stop the run: %w", err))
 			}

@@ -54,6 +54,10 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 		}
 		return sdk.StopDrain
 	}
+	end := t.newDrain(t.record.Work.Requests)
+	if isOpen(t.cell) {
+		decide = end.bound(decide)
+	}
 	t.watch.runBegins(t.recorder.sources, t.gpus)
 	run, err := driveRun(ctx, t.backend, spec, t.stall(), decide)
 	t.watch.runEnds(ctx, t.recorder.sources, t.gpus, t.record.Load.Report)
@@ -72,6 +76,7 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 	for _, w := range run.record.Warnings {
 		t.warn(w.Code, energy.SeverityWarning, w.Message)
 	}
+	end.told(t, run.record)
 	t.countersMismatch(run)
 	if c := t.record.Conditioning; c != nil && !c.Settled {
 		t.warn("not_warm", energy.SeverityWarning, c.Reason)

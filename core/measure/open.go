@@ -99,18 +99,28 @@ const leastLagged = 6
 // arrivals counts what arrived between two stamps, and looks whether the time from
 // the arrival to the end grows from the first to the last third of it. Where an
 // engine can not keep up every request waits longer than the one before it,
-// whether in a queue or in a batch that grows.
+// whether in a queue or in a batch that grows. Where requests that arrived were
+// broken off, those that ended between the stamps are looked at: the others tell
+// only how long they waited at least.
 func arrivals(completions []sdk.Completion, fromNs, toNs int64) *result.Arrivals {
-	var inside []sdk.Completion
-	arrived := int64(0)
+	var inside, ended []sdk.Completion
+	arrived, brokenOff := int64(0), false
 	for _, c := range completions {
+		if finished(c) && endOf(c) >= fromNs && endOf(c) < toNs {
+			ended = append(ended, c)
+		}
 		if c.IntendedNs < fromNs || c.IntendedNs >= toNs {
 			continue
 		}
 		arrived++
-		if !c.Failed() && c.FinishReason != "aborted" {
+		if finished(c) {
 			inside = append(inside, c)
+		} else {
+			brokenOff = brokenOff || !c.Failed()
 		}
+	}
+	if brokenOff {
+		inside = ended
 	}
 	a := &result.Arrivals{Requests: arrived, RatePerS: float64(arrived) / (float64(toNs-fromNs) / 1e9)}
 	if len(inside) < leastLagged {

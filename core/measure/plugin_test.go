@@ -26,7 +26,7 @@ func (e *engine) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "test", Version: "1.0.0", Doc: "A test.",
 		Parameters: []sdk.Parameter{sdk.Text("fault"), sdk.Int("step_us").Or(5000)},
-		Abilities:  sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}, MaxCancelMs: 500},
+		Abilities:  sdk.Abilities{Loops: []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed, sdk.LoopOpen}, MaxCancelMs: 500},
 	}
 }
 
@@ -74,6 +74,9 @@ func (e *engine) Run(ctx context.Context, run *sdk.Run) error {
 	if run.Spec().Loop == sdk.LoopClosed {
 		return e.closed(ctx, run)
 	}
+	if run.Spec().Loop == sdk.LoopOpen {
+		return e.open(ctx, run)
+	}
 	if e.fault == "forget" && e.runs == 2 {
 		run.Next(ctx)
 		return nil
@@ -114,6 +117,50 @@ func (e *engine) closed(ctx context.Context, run *sdk.Run) error {
 				e.complete(run, request.Index, request.Item, sent, last, whole)
 				sent = last
 			}
+		})
+	}
+	all.Wait()
+	return ctx.Err()
+}
+
+// open serves one request after another, each at its arrival or when the one before
+// it is over.
+func (e *engine) open(ctx context.Context, run *sdk.Run) error {
+	const pollNs = int64(2e6)
+	var all sync.WaitGroup
+	items, freeNs := run.Work().Items, run.BeginNs()
+	for index := int(run.Spec().First); ; index++ {
+		dueNs := run.BeginNs()
+		if index < len(items) {
+			dueNs += items[index].ArrivalOffsetNs
+		}
+		for sdk.MonoNow() < dueNs && run.Stopping() == sdk.StopNone && ctx.Err() == nil {
+			sleepUntil(ctx, min(dueNs, sdk.MonoNow()+pollNs))
+		}
+		request, more := run.Next(ctx)
+		if !more {
+			break
+		}
+		beginNs := max(freeNs, dueNs)
+		freeNs = beginNs + int64(request.Item.MaxTokens)*int64(e.step)
+		lastNs := freeNs
+		all.Go(func() {
+			c := sdk.Completion{Request: request.Index, IntendedNs: dueNs, SentNs: dueNs, PromptTokens: uint32(len(request.Item.TokenIDs)), FinishReason: "length"}
+			if !sleepUntil(ctx, lastNs) {
+				c.FinishReason = "aborted"
+			}
+			for k := range int64(request.Item.MaxTokens) {
+				if atNs := beginNs + (k+1)*int64(e.step); c.FinishReason == "length" || atNs <= sdk.MonoNow() {
+					c.Chunks = append(c.Chunks, sdk.Chunk{MonoNs: atNs, Tokens: 1})
+				}
+			}
+			if n := len(c.Chunks); n > 0 {
+				c.FirstNs, c.LastNs, c.OutputTokens = c.Chunks[0].MonoNs, c.Chunks[n-1].MonoNs, uint32(n)
+			}
+			e.mu.Lock()
+			e.counted += int64(c.OutputTokens)
+			e.mu.Unlock()
+			run.Complete(c)
 		})
 	}
 	all.Wait()

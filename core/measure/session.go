@@ -56,6 +56,7 @@ type waits struct {
 	reading   time.Duration // period of looks at the devices in a Run
 	look      time.Duration // for a monitor to tell the state of its devices
 	idle      time.Duration // of looks at the devices before a load
+	drain     time.Duration // of an open loop, before it is broken off
 	// of a watermark without progress, before its source counts as stuck
 	standstill time.Duration
 }
@@ -67,6 +68,9 @@ func (w waits) withDefaults() waits {
 	}
 	if w.watermark == 0 {
 		w.watermark = 15 * time.Second
+	}
+	if w.drain == 0 {
+		w.drain = mostDrain
 	}
 	if w.heartbeat == 0 {
 		w.heartbeat = time.Second

@@ -92,7 +92,11 @@ func (t *trial) warmUp(ctx context.Context) (float64, error) {
 	spec.WorkID = prepared.WorkID
 	// The engine may compile at its first pass; nothing is known yet of how
 	// long a pass takes.
-	run, err := driveRun(ctx, t.backend, spec, max(firstPassStalls*t.Stall, t.longestGap()), stopWarmUp(spec, limitNs))
+	stop := stopWarmUp(spec, limitNs)
+	if isOpen(t.cell) {
+		stop = t.newDrain(len(items)).bound(stop)
+	}
+	run, err := driveRun(ctx, t.backend, spec, max(firstPassStalls*t.Stall, t.longestGap()), stop)
 	if err != nil {
 		return fail(err)
 	}

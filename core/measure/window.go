@@ -18,7 +18,7 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	if t.spec("").Loop == sdk.LoopBatch {
 		cuts = cutPasses(run.record.Passes, run.completions, settledNs, windowNs, t.windows, run.record.Spec.GapNsMost > 0)
 	} else if isOpen(t.cell) {
-		cuts = cutArrivals(run.completions, edgeStep(t.cell), settledNs, windowNs, t.windows)
+		cuts = cutArrivals(untilEnd(run.record, run.completions), edgeStep(t.cell), settledNs, windowNs, t.windows)
 	} else {
 		cuts = cutCompletions(run.completions, max(1, t.cell.Load.Concurrency), settledNs, windowNs, t.windows)
 	}
