@@ -2,7 +2,8 @@
 the pytorch backend is held against, on the same shapes in the same minutes.
 
     bare_generate.py [--size 8b] [--dtype bfloat16] [--batches 1,32] [--input 512]
-                     [--output 64] [--rounds 5] [--seconds 10]
+                     [--output 64] [--rounds 5] [--seconds 10] [--arms bare,watch,watch_every]
+                     [--cache static]
 
 Each round runs three arms, in turn: `bare` is the plain loop; `watch` and
 `watch_every` add the stopping criterion of the backend's worker, stamping the
@@ -49,6 +50,8 @@ def main():
     p.add_argument("--output", type=int, default=64)
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--arms", default="bare,watch,watch_every")
+    p.add_argument("--cache", help="cache_implementation, such as static; unset: chosen by transformers")
     a = p.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     begin = time.monotonic()
@@ -70,7 +73,7 @@ def main():
 
         def once(arm):
             ids = torch.randint(3, model.config.vocab_size, (batch, a.input), generator=generator).to(device)
-            out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=a.output, do_sample=False, **criteria(arm))
+            out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=a.output, do_sample=False, cache_implementation=a.cache, **criteria(arm))
             return out[:, a.input :].cpu()
 
         def rate(arm):
@@ -82,14 +85,14 @@ def main():
             synchronize(device)
             return tokens / (time.monotonic() - begin)
 
-        arms = ["bare", "watch", "watch_every"]
+        arms = a.arms.split(",")
         for arm in arms:
             once(arm)  # kernels are chosen and memory is taken
         rates = {arm: [] for arm in arms}
         for turn in range(a.rounds):
-            for arm in arms[turn % 3 :] + arms[: turn % 3]:
+            for arm in arms[turn % len(arms) :] + arms[: turn % len(arms)]:
                 rates[arm].append(rate(arm))
-        result = {"batch": batch, "input": a.input, "output": a.output, "tokens_per_s": {arm: [round(r, 3) for r in rates[arm]] for arm in arms}}
+        result = {"batch": batch, "input": a.input, "output": a.output, "cache": a.cache, "tokens_per_s": {arm: [round(r, 3) for r in rates[arm]] for arm in arms}}
         for arm in arms[1:]:
             ratios = [x / y for x, y in zip(rates[arm], rates["bare"])]
             result[f"{arm}_over_bare"] = {"mean": statistics.mean(ratios), "low": min(ratios), "high": max(ratios)}

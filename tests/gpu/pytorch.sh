@@ -6,13 +6,19 @@
 #
 # BIN holds the binaries llem and pytorch (`go build ./cmd/llem ./plugins/pytorch`),
 # OUT takes the results. PYTHON is an interpreter with torch and transformers,
-# python3 if unset. ROUNDS and SECONDS_EACH shorten the plain loop.
+# python3 if unset. The plain loop runs in STARTS processes before and as many after,
+# since processes differ; ROUNDS and SECONDS_EACH shorten it,
+# and CACHE is its cache_implementation: what the study has.
 set -euo pipefail
 bin=$(realpath "$1") out=$2 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 mkdir -p "$out" && out=$(realpath "$out")
 export HF_HUB_OFFLINE=1 LLEM_PLUGIN_DIR=$out/plugins
-bare() { "$python" "$here/bare_generate.py" --rounds "${ROUNDS:-3}" --seconds "${SECONDS_EACH:-6}" | tee "$out/bare-$1.jsonl"; }
+bare() {
+  for _ in $(seq "${STARTS:-2}"); do
+    "$python" "$here/bare_generate.py" --arms bare ${CACHE:+--cache "$CACHE"} --rounds "${ROUNDS:-3}" --seconds "${SECONDS_EACH:-4}" | tee -a "$out/bare-$1.jsonl"
+  done
+}
 "$bin/llem" plugins install --dir "$LLEM_PLUGIN_DIR" "$bin/pytorch"
 sed "s#^\[backends.pytorch\]#&\npython = \"$(command -v "$python")\"#" "$here/pytorch.toml" >"$out/pytorch.toml"
 bare before

@@ -54,9 +54,9 @@ func run(worker string, pairs int, length time.Duration) error {
 	if r := lib.Init(); r != nvml.SUCCESS {
 		return fmt.Errorf("NVML: %v", lib.ErrorString(r))
 	}
-	gpu, r := lib.DeviceGetHandleByIndex(0)
+	gpu, r := lib.DeviceGetHandleByUUID(load.uuid)
 	if r != nvml.SUCCESS {
-		return fmt.Errorf("GPU 0: %v", lib.ErrorString(r))
+		return fmt.Errorf("GPU %s: %v", load.uuid, lib.ErrorString(r))
 	}
 	if _, err := stretch(load, gpu, 2*length); err != nil { // warm
 		return err
@@ -201,6 +201,7 @@ type load struct {
 	process *exec.Cmd
 	in      io.WriteCloser
 	out     *json.Decoder
+	uuid    string // of the GPU that it runs on
 }
 
 func start(worker string) (*load, error) {
@@ -222,7 +223,11 @@ func start(worker string) (*load, error) {
 		return nil, err
 	}
 	var ready struct{ UUID string }
-	return l, l.out.Decode(&ready)
+	if err := l.out.Decode(&ready); err != nil {
+		return nil, err
+	}
+	l.uuid = ready.UUID
+	return l, nil
 }
 
 func (l *load) pass() (endNs int64, err error) {
