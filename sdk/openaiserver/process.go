@@ -20,6 +20,7 @@ import (
 type process struct {
 	command  *exec.Cmd
 	family   *proc.Family
+	mark     string // in the environment of its family
 	log      *log
 	port     int
 	scratch  string // its directory for temporary files
@@ -63,7 +64,7 @@ func startProcess(argv, env []string, dir string, port int, box *container, tell
 	// Without SPT_NOENV the name that a Python process gives itself overwrites
 	// the environment that the kernel shows, and the mark with it.
 	c.Env = append(append(os.Environ(), env...), mark, "SPT_NOENV=1", "PYTHONUNBUFFERED=1", "TMPDIR="+scratch)
-	p := &process{command: c, port: port, scratch: scratch, box: box, exited: make(chan struct{})}
+	p := &process{command: c, mark: mark, port: port, scratch: scratch, box: box, exited: make(chan struct{})}
 	if box != nil {
 		p.lifeline, err = c.StdinPipe()
 	}

@@ -16,7 +16,7 @@ func main() { serve.Backend(kit.Backend(engine)) }
 
 var engine = kit.Engine{
 	Name: "llamacpp", Version: "0.1.0", Doc: "llama.cpp's own server, llama-server.",
-	Parameters: parameters, Command: command, Dialect: loadgen.LlamaCppNative(), Ready: "/health", ReadBack: readBack,
+	Parameters: parameters, Command: command, Dialect: loadgen.LlamaCppNative(), Ready: "/health", ReadBack: readBack, Devices: devices,
 	Stages: []kit.Stage{{Kind: sdk.StageWeights, Begin: regexp.MustCompile(`load_model: loading model`), End: regexp.MustCompile(`model loaded`)}},
 	Faults: []kit.Fault{{Line: regexp.MustCompile(`failed to (load|open) (model|GGUF)|gguf_init_from_file`), Code: sdk.ModelMissing, Key: "model.path", Advice: "name a GGUF file"}},
 	Metrics: kit.Metrics{
@@ -36,6 +36,9 @@ func command(l kit.Launch) (argv []string, err error) {
 	}
 	return append(argv, "-m", l.Request.Cell.Model.Path, "--host", l.Host, "--port", l.PortText(), "--metrics", "--no-cache-prompt"), nil
 }
+
+// devices: a build for GPUs uses all that are visible, up to 16.
+func devices(sdk.Cell) []sdk.DeviceNeed { return []sdk.DeviceNeed{{Kind: "gpu", Max: 16}} }
 
 // readBack asks the server what it really runs with.
 func readBack(ctx context.Context, s *kit.Server, report *sdk.LoadReport) error {

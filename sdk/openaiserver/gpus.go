@@ -1,0 +1,190 @@
+package openaiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/llenergymeasure/llem/sdk"
+	"github.com/llenergymeasure/llem/sdk/internal/proc"
+)
+
+const (
+	smiWait    = 5 * time.Second
+	visibleKey = "CUDA_VISIBLE_DEVICES"
+	deviceKey  = "device" // of engines that have a choice
+)
+
+// findGPUs names the GPUs that the server holds where the load named none: those
+// that the driver says its processes compute on, or else, with a warning, those
+// that CUDA would have given it. It comes after ReadBack, which may know that the
+// server does not use any.
+func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk.LoadReport) {
+	if b.process == nil || len(req.DeviceIDs) > 0 || b.engine.Devices == nil || report.Resolved.String(deviceKey, "") == "cpu" {
+		return
+	}
+	var need sdk.DeviceNeed
+	for _, n := range b.engine.Devices(req.Cell) {
+		if n.Kind == "gpu" {
+			need = n
+		}
+	}
+	if need.Max == 0 {
+		return
+	}
+	all, err := installedGPUs(ctx)
+	if errors.Is(err, exec.ErrNotFound) {
+		return // no driver, no GPU
+	}
+	var held []sdk.DeviceUse
+	if err == nil {
+		held, err = holders(ctx, all, b.members())
+	}
+	if len(held) > 0 {
+		report.Devices = held
+		return
+	}
+	if need.Min == 0 && report.Resolved.String(deviceKey, "") != "cuda" {
+		return
+	}
+	reason := "the driver shows no process of the server on any GPU, as inside containers"
+	if err != nil {
+		reason = err.Error()
+	}
+	value, set := b.visibleValue()
+	assumed := visibleGPUs(value, set, all)
+	count := int(need.Min)
+	if count == 0 {
+		count = int(need.Max) // the engine runs on GPUs: on as many as it was told
+	}
+	assumed = assumed[:min(count, len(assumed))]
+	if len(assumed) > 0 {
+		report.Devices = nil
+	}
+	for rank, id := range assumed {
+		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.server.PID)})
+	}
+	message := "it is not known which GPUs the server holds: " + reason
+	if len(assumed) > 0 {
+		message += fmt.Sprintf("; it is taken to hold the first %d that CUDA shows it: %s", len(assumed), strings.Join(assumed, ", "))
+	}
+	report.Warnings = append(report.Warnings, sdk.Warning{Code: "devices_assumed", Message: message})
+}
+
+// members are the server's processes. Inside a container they are no descendants
+// of the runtime's client.
+func (b *backend) members() []int {
+	members := b.process.family.Look()
+	if b.server.PID != b.process.pid() {
+		members = append(members, proc.NewFamily(b.server.PID, b.process.mark).Look()...)
+	}
+	return members
+}
+
+// holders are the GPUs that any of the processes compute on, once each: with the
+// first process that the driver names.
+func holders(ctx context.Context, all []string, members []int) (held []sdk.DeviceUse, err error) {
+	rows, err := smi(ctx, "--query-compute-apps=gpu_uuid,pid")
+	if err != nil {
+		return nil, err
+	}
+	first := map[string]int64{}
+	for _, row := range rows {
+		if len(row) < 2 {
+			continue
+		}
+		pid, err := strconv.Atoi(row[1])
+		if err != nil || !slices.Contains(members, pid) {
+			continue // somebody else's, or "[N/A]"
+		}
+		if _, again := first[row[0]]; !again {
+			first[row[0]] = int64(pid)
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(first), func(a, b string) int { return slices.Index(all, a) - slices.Index(all, b) }) {
+		held = append(held, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(len(held)), PID: first[id]})
+	}
+	return held, nil
+}
+
+// installedGPUs are the UUIDs of all GPUs, in the driver's order.
+func installedGPUs(ctx context.Context) (ids []string, err error) {
+	rows, err := smi(ctx, "--query-gpu=index,uuid")
+	for _, row := range rows {
+		if len(row) == 2 && strings.HasPrefix(row[1], "GPU-") {
+			ids = append(ids, row[1])
+		}
+	}
+	return ids, err
+}
+
+// smi asks the driver's own program, and returns the cells of its rows.
+func smi(ctx context.Context, query string) (rows [][]string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, smiWait)
+	defer cancel()
+	command := exec.CommandContext(ctx, "nvidia-smi", query, "--format=csv,noheader")
+	command.WaitDelay = time.Second
+	text, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("nvidia-smi %s: %w: %s", query, err, strings.TrimSpace(string(text)))
+	}
+	for line := range strings.Lines(string(text)) {
+		row := strings.Split(line, ",")
+		for i := range row {
+			row[i] = strings.TrimSpace(row[i])
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// visibleValue is what the server's environment says of its GPUs. A container does
+// not inherit this process's.
+func (b *backend) visibleValue() (value string, set bool) {
+	env := b.process.command.Env
+	if b.process.box != nil {
+		env = variables(b.settings)
+	}
+	for _, entry := range slices.Backward(env) { // the last one counts
+		if name, value, _ := strings.Cut(entry, "="); name == visibleKey {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// visibleGPUs resolves CUDA_VISIBLE_DEVICES to UUIDs: indices, UUIDs and their
+// unambiguous beginnings. Like CUDA it stops at the first entry that names nothing.
+func visibleGPUs(value string, set bool, all []string) (ids []string) {
+	if !set {
+		return all
+	}
+	for entry := range strings.SplitSeq(value, ",") {
+		entry = strings.TrimSpace(entry)
+		var found []string
+		if i, err := strconv.Atoi(entry); err == nil {
+			if i >= 0 && i < len(all) {
+				found = all[i : i+1]
+			}
+		} else if strings.HasPrefix(entry, "GPU-") {
+			for _, id := range all {
+				if strings.HasPrefix(id, entry) {
+					found = append(found, id)
+				}
+			}
+		}
+		if len(found) != 1 {
+			break
+		}
+		if !slices.Contains(ids, found[0]) {
+			ids = append(ids, found[0])
+		}
+	}
+	return ids
+}
