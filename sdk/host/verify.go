@@ -198,7 +198,7 @@ func (v *verifier) arrival(c sdk.Completion) error {
 		return v.lie("request %d of an open loop has no intended stamp", c.Request)
 	case off < -stampTolerance || off > stampTolerance:
 		return v.lie("request %d was due %.6f s after the Run's start, and its intended stamp is %+.6f s off", c.Request, float64(dueNs-v.began)/1e9, float64(off)/1e9)
-	case c.SentNs < dueNs-stampTolerance:
+	case c.SentNs < dueNs-stampTolerance && c.FinishReason != finishAborted: // it never was sent
 		return v.lie("request %d was sent %.6f s before it was due", c.Request, float64(dueNs-c.SentNs)/1e9)
 	}
 	return nil

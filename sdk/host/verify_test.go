@@ -296,7 +296,10 @@ func TestAnOpenLoopKeepsItsSchedule(t *testing.T) {
 		"too early a stamp":  {func(c *sdk.Completion) { c.IntendedNs -= stampTolerance + 1 }, "its intended stamp is -0.001000 s off"},
 		"no stamp":           {func(c *sdk.Completion) { c.IntendedNs = 0 }, "request 1 of an open loop has no intended stamp"},
 		"sent too early":     {func(c *sdk.Completion) { c.SentNs = c.IntendedNs - stampTolerance - 1 }, "request 1 was sent 0.001000 s before it was due"},
-		"failed":             {func(c *sdk.Completion) { c.IntendedNs += 1e9; c.Error, c.OutputTokens = "no slot", 0 }, "its intended stamp is +1.000000 s off"},
+		"broken off before": {func(c *sdk.Completion) {
+			c.SentNs, c.FirstNs, c.LastNs, c.OutputTokens, c.FinishReason = c.IntendedNs-2*stampTolerance, 0, 0, 0, "aborted"
+		}, ""},
+		"failed": {func(c *sdk.Completion) { c.IntendedNs += 1e9; c.Error, c.OutputTokens = "no slot", 0 }, "its intended stamp is +1.000000 s off"},
 	} {
 		err := run(w, c.change)
 		var found *LieError

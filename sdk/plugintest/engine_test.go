@@ -152,6 +152,14 @@ func (e *engine) open(ctx context.Context, run *sdk.Run) {
 	all.Wait()
 }
 
+// token is when a request's tokens are there.
+func (e *engine) token(run *sdk.Run) <-chan time.Time {
+	if e.mode == "forgets what waits" && run.Spec().Loop == sdk.LoopOpen {
+		return time.After(100 * time.Millisecond)
+	}
+	return time.After(500 * time.Microsecond)
+}
+
 func (e *engine) generate(ctx context.Context, run *sdk.Run, request sdk.Request) {
 	c := sdk.Completion{Request: request.Index, SentNs: sdk.MonoNow(), PromptTokens: uint32(len(request.Item.TokenIDs)), FinishReason: "length"}
 	if run.Spec().Loop == sdk.LoopOpen && e.mode != "unscheduled" {
@@ -159,8 +167,10 @@ func (e *engine) generate(ctx context.Context, run *sdk.Run, request sdk.Request
 	}
 	select {
 	case <-ctx.Done():
-		c.FinishReason = "aborted"
-	case <-time.After(500 * time.Microsecond):
+		if c.FinishReason = "aborted"; e.mode == "forgets what waits" && run.Spec().Loop == sdk.LoopOpen {
+			return
+		}
+	case <-e.token(run):
 		c.FirstNs = sdk.MonoNow()
 		c.LastNs, c.OutputTokens = c.FirstNs, request.Item.MaxTokens
 		c.Chunks = []sdk.Chunk{{MonoNs: c.FirstNs, Tokens: c.OutputTokens}}

@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -16,7 +17,7 @@ const (
 )
 
 // openLoop wants each request sent at its moment, also where the one before it has
-// not ended, and never before.
+// not ended, and never before; and all their records where the host breaks off.
 func openLoop(ctx context.Context, s *suite) error {
 	e, err := s.running(ctx)
 	if err != nil {
@@ -59,5 +60,57 @@ func openLoop(ctx context.Context, s *suite) error {
 			return fmt.Errorf("request %d was sent %.3f s after it was due", c.Request, float64(late)/1e9)
 		}
 	}
-	return e.judgeTotals(finished, sdk.FinishWorkUsedUp, openRequests)
+	if err := e.judgeTotals(finished, sdk.FinishWorkUsedUp, openRequests); err != nil {
+		return err
+	}
+	return brokenOff(ctx, e)
 }
+
+// brokenOff wants the record of every request that an open loop sent, also of those
+// that wait in the engine when the host breaks its drain off.
+func brokenOff(ctx context.Context, e *engine) error {
+	work := e.work(backlogRequests)
+	for i := range work.Items {
+		work.Items[i].ArrivalOffsetNs = int64(1+i) * backlogGapNs
+	}
+	prepared, err := e.Prepare(ctx, work)
+	if err != nil {
+		return err
+	}
+	spec := e.spec(sdk.LoopOpen)
+	spec.WorkID, spec.HeartbeatMs = prepared.WorkID, 50
+	var sent, completed int64
+	stopped := false
+	finished, err := e.Run(ctx, spec, func(event sdk.RunEvent) error {
+		switch x := event.(type) {
+		case sdk.Completions:
+			completed += int64(len(x))
+		case sdk.Heartbeat:
+			sent = x.Sent
+			if x.Sent == 0 || stopped {
+				return nil
+			}
+			stopped = true
+			_, drain := e.Stop(ctx, sdk.StopDrain)
+			_, abort := e.Stop(ctx, sdk.StopAbort)
+			return errors.Join(drain, abort)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case stopped && finished.Reason == sdk.FinishWorkUsedUp && completed < backlogRequests:
+		return fmt.Errorf("the Run ended for the reason %q with %d of %d requests done", finished.Reason, completed, backlogRequests)
+	case completed < sent:
+		return fmt.Errorf("%d requests were sent and %d are on record; each that was broken off needs a completion, too", sent, completed)
+	}
+	return nil
+}
+
+// Arrivals of the rule about an open loop that is broken off: more of them than most
+// engines serve in the time.
+const (
+	backlogRequests = 500
+	backlogGapNs    = int64(1e6)
+)

@@ -75,6 +75,7 @@ var wrongs = []struct {
 	{"backend", "unnamed warning", "passes, requests", []string{"Too slow", "lower-case words"}},
 	{"backend", "concurrency", "a closed loop", []string{"4 requests were in flight"}},
 	{"backend", "unscheduled", "an open loop", []string{"was due", "after the Run's start"}},
+	{"backend", "forgets what waits", "an open loop", []string{"were sent and", "are on record"}},
 	{"backend", "gaps inside", "gaps between passes", []string{"0s on average lie between"}},
 	{"backend", "falling counter", "the engine's counters", []string{"fell from -1"}},
 	{"backend", "slow abort", "Stop(abort)", []string{"after Stop(abort)"}},

@@ -20,7 +20,7 @@ var runRules = []rule{
 	{exactRule, exact},
 	{"a Run ends when its work is used up", usedUp},
 	{"a closed loop keeps its concurrency", closedLoop},
-	{"an open loop sends when requests are due", openLoop},
+	{"an open loop sends when requests are due, and keeps all records when it is broken off", openLoop},
 	{"gaps between passes lie outside them", passGaps},
 	{"heartbeats arrive during a Run", heartbeats},
 	{"Run, Prepare and Load are refused during a Run", oneAtATime},
