@@ -4,7 +4,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -30,6 +36,53 @@ func engineCell(t testing.TB, parameters sdk.Table) sdk.Cell {
 	}
 	c.Model = sdk.Model{Path: fromEnvironment(t, "LLEM_TEST_MODEL"), Weights: sdk.WeightsAuto}
 	return c
+}
+
+// withEnvironment lets the cell's interpreter, and no other, see the variables.
+func withEnvironment(t *testing.T, c sdk.Cell, commands ...string) sdk.Cell {
+	t.Helper()
+	script := "#!/bin/sh\n" + strings.Join(commands, "\n") + "\nexec " + c.Parameters.String("python", "") + ` "$@"` + "\n"
+	python := filepath.Join(t.TempDir(), "python")
+	// A process that another test forks meanwhile would hold the file open for
+	// writing, and what is open for writing cannot be run.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(python, []byte(script), 0o700) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Parameters["python"] = python
+	return c
+}
+
+// binaries is where the plugin is built, once for all tests that need it.
+var binaries string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "llem-pytorch-test-"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(status)
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	plugin := filepath.Join(binaries, "pytorch")
+	if text, err := exec.Command("go", "build", "-o", plugin, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the plugin: %w\n%s", err, text)
+	}
+	return plugin, nil
+})
+
+func buildPlugin(t *testing.T) string {
+	t.Helper()
+	plugin, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plugin
 }
 
 // loadEngine is a backend in this process.

@@ -13,9 +13,9 @@ import (
 // TestExamplesRun runs the examples as a new user does: in an active virtual
 // environment, with one block.
 func TestExamplesRun(t *testing.T) {
+	t.Parallel()
 	build := fromEnvironment(t, "LLEM_TEST_BUILD")
 	dir := t.TempDir()
-	plugin := filepath.Join(dir, "pytorch")
 	llem := filepath.Join(build, "llem")
 	run := func(name string, args ...string) string {
 		command := exec.Command(name, args...)
@@ -26,8 +26,7 @@ func TestExamplesRun(t *testing.T) {
 		}
 		return string(output)
 	}
-	run("go", "build", "-o", plugin, ".")
-	run(llem, "plugins", "install", "--dir", filepath.Join(dir, "plugins"), plugin)
+	run(llem, "plugins", "install", "--dir", filepath.Join(dir, "plugins"), buildPlugin(t))
 	for name, trials := range map[string]int{"pytorch-batch": 3, "pytorch-dtype": 2} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "examples", name+".toml"))
 		if err != nil {

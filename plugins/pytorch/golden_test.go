@@ -25,17 +25,25 @@ func prompts(n int) [][]uint32 {
 	return all
 }
 
-// plain runs the script without llem.
-func plain(t *testing.T, dtype, cache string, beams int, prompts [][]uint32, tokens uint32) [][]uint32 {
-	t.Helper()
-	return plainScript(t, dtype, cache, beams, false, prompts, tokens)
+// plainCase is one call of the plain script.
+type plainCase struct {
+	Model   string     `json:"model"`
+	DType   string     `json:"dtype"`
+	Cache   string     `json:"cache"`
+	Beams   int        `json:"beams"`
+	Int8    bool       `json:"int8"`
+	Prompts [][]uint32 `json:"prompts"`
+	Tokens  uint32     `json:"tokens"`
 }
 
-func plainScript(t *testing.T, dtype, cache string, beams int, int8 bool, prompts [][]uint32, tokens uint32) [][]uint32 {
+// plain runs the script without llem, once for all cases: most of its time is
+// that of its imports.
+func plain(t *testing.T, cases ...plainCase) [][][]uint32 {
 	t.Helper()
-	input, err := json.Marshal(map[string]any{
-		"model": fromEnvironment(t, "LLEM_TEST_MODEL"), "dtype": dtype, "cache": cache, "prompts": prompts, "tokens": tokens, "beams": beams, "int8": int8,
-	})
+	for i := range cases {
+		cases[i].Model = fromEnvironment(t, "LLEM_TEST_MODEL")
+	}
+	input, err := json.Marshal(cases)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,16 +56,18 @@ func plainScript(t *testing.T, dtype, cache string, beams int, int8 bool, prompt
 	if err != nil {
 		t.Fatalf("the plain script: %v\n%s", err, stderr.String())
 	}
-	var ids [][]uint32
-	if err := json.Unmarshal(output, &ids); err != nil {
-		t.Fatal(err)
+	var ids [][][]uint32
+	if err := json.Unmarshal(output, &ids); err != nil || len(ids) != len(cases) {
+		t.Fatalf("%d answers, error %v", len(ids), err)
 	}
 	return ids
 }
 
 // The worker's greedy tokens are those of model.generate, token for token.
 func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
+	t.Parallel()
 	const tokens = 24
+	var cases []plainCase
 	for _, c := range []struct {
 		dtype, cache string
 		batch, beams int
@@ -69,15 +79,21 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 		{"bfloat16", "static", 1, 1},
 		{"float32", "", 2, 3},
 	} {
-		t.Run(fmt.Sprintf("%s %s cache, batch %d, %d beams", c.dtype, c.cache, c.batch, c.beams), func(t *testing.T) {
-			parameters := sdk.Table{"dtype": c.dtype, "batch_size": int64(c.batch), "num_beams": int64(c.beams)}
-			if c.cache != "" {
-				parameters["cache_implementation"] = c.cache
+		cases = append(cases, plainCase{DType: c.dtype, Cache: c.cache, Beams: c.beams, Prompts: prompts(c.batch), Tokens: tokens})
+	}
+	plainly := plain(t, cases...)
+	for i, c := range cases {
+		batch := len(c.Prompts)
+		t.Run(fmt.Sprintf("%s %s cache, batch %d, %d beams", c.DType, c.Cache, batch, c.Beams), func(t *testing.T) {
+			t.Parallel()
+			parameters := sdk.Table{"dtype": c.DType, "batch_size": int64(batch), "num_beams": int64(c.Beams)}
+			if c.Cache != "" {
+				parameters["cache_implementation"] = c.Cache
 			}
 			b, report := loadEngine(t, engineCell(t, parameters))
-			want := map[string]any{"dtype": c.dtype, "cache_implementation": "dynamic", "attn_implementation": "sdpa", "num_threads": int64(1)}
-			if c.cache != "" {
-				want["cache_implementation"] = c.cache
+			want := map[string]any{"dtype": c.DType, "cache_implementation": "dynamic", "attn_implementation": "sdpa", "num_threads": int64(1)}
+			if c.Cache != "" {
+				want["cache_implementation"] = c.Cache
 			}
 			for key, value := range want {
 				if report.Resolved[key] != value {
@@ -87,9 +103,8 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 			if len(report.Warnings) > 0 {
 				t.Errorf("warnings %+v", report.Warnings)
 			}
-			requests := prompts(c.batch)
-			got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: uint32(c.batch), Record: sdk.RecordRequest}, workOf(tokens, requests...))
-			for i, ids := range plain(t, c.dtype, c.cache, c.beams, requests, tokens) {
+			got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: uint32(batch), Record: sdk.RecordRequest}, workOf(tokens, c.Prompts...))
+			for i, ids := range plainly[i] {
 				if done := got.completions[uint32(i)]; done.OutputTokens != tokens || *done.OutputHash != sdk.OutputHash(ids) {
 					t.Errorf("request %d: %+v; the plain script has %v", i, done, ids)
 				}
@@ -100,6 +115,7 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 
 // With weights in int8, too, which are read back as such.
 func TestTokensOfQuantisedWeights(t *testing.T) {
+	t.Parallel()
 	const tokens = 12
 	b, report := loadEngine(t, engineCell(t, sdk.Table{"dtype": "float32", "quantization": "torchao_int8", "batch_size": int64(2)}))
 	if len(report.Warnings) > 0 || report.Model.Quantisation != "torchao_int8" {
@@ -112,7 +128,7 @@ func TestTokensOfQuantisedWeights(t *testing.T) {
 	}
 	requests := prompts(2)
 	got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 2, Record: sdk.RecordRequest}, workOf(tokens, requests...))
-	for i, ids := range plainScript(t, "float32", "", 1, true, requests, tokens) {
+	for i, ids := range plain(t, plainCase{DType: "float32", Beams: 1, Int8: true, Prompts: requests, Tokens: tokens})[0] {
 		if done := got.completions[uint32(i)]; *done.OutputHash != sdk.OutputHash(ids) {
 			t.Errorf("request %d: %+v; the plain script has %v", i, done, ids)
 		}
@@ -122,6 +138,7 @@ func TestTokensOfQuantisedWeights(t *testing.T) {
 // Every engine gives these ids for the tiny model: transformers, vLLM, SGLang
 // and llama.cpp were seen to.
 func TestTokensOfAllEngines(t *testing.T) {
+	t.Parallel()
 	b, report := loadEngine(t, engineCell(t, sdk.Table{"dtype": "float32"}))
 	work := workOf(6, []uint32{45, 74, 81, 81, 84})
 	got := drive(t, b, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 1, Record: sdk.RecordRequest}, work)

@@ -46,7 +46,9 @@ func endless(t *testing.T, ctx context.Context, b *backend) (run *sdk.Run, done 
 func isGone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func TestAWorkerThatIsKilled(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
+	abortBetweenTwoSteps(t, b)
 	_, done := endless(t, t.Context(), b)
 	pid := b.worker.PID()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -66,6 +68,7 @@ func TestAWorkerThatIsKilled(t *testing.T) {
 
 // A fault in native code says where Python was.
 func TestAWorkerThatCrashes(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
 	_, done := endless(t, t.Context(), b)
 	if err := syscall.Kill(b.worker.PID(), syscall.SIGSEGV); err != nil {
@@ -76,8 +79,9 @@ func TestAWorkerThatCrashes(t *testing.T) {
 	}
 }
 
-func TestAnAbortEndsAGenerateBetweenTwoSteps(t *testing.T) {
-	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
+// abortBetweenTwoSteps breaks off a generate, which the worker outlives.
+func abortBetweenTwoSteps(t *testing.T, b *backend) {
+	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	run, done := endless(t, ctx, b)
 	run.RequestStop(sdk.StopAbort)
@@ -98,6 +102,7 @@ func TestAnAbortEndsAGenerateBetweenTwoSteps(t *testing.T) {
 // A worker that does nothing any more, as in a call of the driver that never
 // returns, is killed in bounded time.
 func TestAWorkerThatIsStuck(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
 	b.patience = 200 * time.Millisecond
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -121,6 +126,7 @@ func TestAWorkerThatIsStuck(t *testing.T) {
 }
 
 func TestAnUnloadOfAStuckWorker(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{}))
 	pid := b.worker.PID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -136,6 +142,7 @@ func TestAnUnloadOfAStuckWorker(t *testing.T) {
 // What a library prints, on whatever descriptor and however much, changes
 // nothing: it is read away, and the log gets a part of it.
 func TestALibraryThatPrints(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "sitecustomize.py"), []byte(`
 import os, threading
@@ -146,8 +153,7 @@ def shout():
 print("no line of the protocol")
 threading.Thread(target=shout).start()
 `))
-	t.Setenv("PYTHONPATH", dir)
-	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4), "dtype": "float32"}))
+	b, _ := loadEngine(t, withEnvironment(t, engineCell(t, sdk.Table{"batch_size": int64(4), "dtype": "float32"}), "export PYTHONPATH="+dir))
 	got := drive(t, b, batchOf4, workOf(4, prompts(4)...))
 	if len(got.passes) != 1 || got.passes[0].OutputTokens != 16 {
 		t.Errorf("%+v", got.passes)
@@ -156,6 +162,7 @@ threading.Thread(target=shout).start()
 
 // A load that is given up ends its worker, whatever that is doing.
 func TestALoadThatIsCancelled(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &backend{}
 	_, err := b.Load(ctx, sdk.LoadRequest{Cell: engineCell(t, sdk.Table{}), WorkDir: t.TempDir()}, sdk.NewProgress(func(e sdk.StageEvent) {

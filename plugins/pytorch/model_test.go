@@ -41,6 +41,7 @@ func wantError(t *testing.T, e *sdk.Error, code sdk.Code, key, words string) {
 
 // Random weights are made in the number format and on the device asked for.
 func TestRandomWeights(t *testing.T) {
+	t.Parallel()
 	for _, dtype := range []string{"float32", "float16", "bfloat16"} {
 		c := engineCell(t, sdk.Table{"dtype": dtype, "batch_size": int64(4)})
 		c.Model = sdk.Model{ID: "llem/random-tiny", Weights: sdk.WeightsDummy}
@@ -57,6 +58,7 @@ func TestRandomWeights(t *testing.T) {
 
 // The config of a directory is enough for random weights.
 func TestRandomWeightsOfADirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	config, err := os.ReadFile(filepath.Join(fromEnvironment(t, "LLEM_TEST_MODEL"), "config.json"))
 	if err != nil {
@@ -74,6 +76,7 @@ func TestRandomWeightsOfADirectory(t *testing.T) {
 // A model of the hub, as its cache holds it: the revision is read back as the
 // commit that it names.
 func TestAModelOfTheHub(t *testing.T) {
+	t.Parallel()
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	home := t.TempDir()
 	repository := filepath.Join(home, "hub", "models--llem--tiny")
@@ -87,9 +90,7 @@ func TestAModelOfTheHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(repository, "refs", "release"), []byte(commit))
-	t.Setenv("HF_HOME", home)
-	t.Setenv("HF_HUB_OFFLINE", "1")
-	c := engineCell(t, sdk.Table{})
+	c := withEnvironment(t, engineCell(t, sdk.Table{}), "export HF_HUB_OFFLINE=1 HF_HOME="+home)
 	c.Model = sdk.Model{ID: "llem/tiny", Revision: "release", Weights: sdk.WeightsAuto}
 	_, report := loadEngine(t, c)
 	if m := report.Model; m.RandomWeights || m.Revision != commit || m.Base != "llem/tiny@"+commit || m.WeightType != "bfloat16" {
@@ -101,6 +102,7 @@ func TestAModelOfTheHub(t *testing.T) {
 
 // A hub that asks for a login, and one that knows no such model.
 func TestAHubThatRefuses(t *testing.T) {
+	t.Parallel()
 	for kind, want := range map[string]struct {
 		status int
 		code   sdk.Code
@@ -115,10 +117,7 @@ func TestAHubThatRefuses(t *testing.T) {
 			w.WriteHeader(want.status)
 		}))
 		t.Cleanup(hub.Close)
-		t.Setenv("HF_HOME", t.TempDir())
-		t.Setenv("HF_ENDPOINT", hub.URL)
-		t.Setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz")
-		c := engineCell(t, sdk.Table{})
+		c := withEnvironment(t, engineCell(t, sdk.Table{}), "export HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz HF_ENDPOINT="+hub.URL+" HF_HOME="+t.TempDir())
 		c.Model = sdk.Model{ID: "llem/private", Weights: sdk.WeightsAuto}
 		e := failingLoad(t, c)
 		wantError(t, e, want.code, "model.id", want.words)
@@ -131,6 +130,7 @@ func TestAHubThatRefuses(t *testing.T) {
 // A hub's cache that takes no more: the worker may write no file, as on a full
 // disk or over a quota.
 func TestAFullHubCache(t *testing.T) {
+	t.Parallel()
 	config, err := os.ReadFile(filepath.Join(fromEnvironment(t, "LLEM_TEST_MODEL"), "config.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -147,20 +147,13 @@ func TestAFullHubCache(t *testing.T) {
 	}))
 	t.Cleanup(hub.Close)
 	home := t.TempDir()
-	t.Setenv("HF_HOME", home)
-	t.Setenv("HF_ENDPOINT", hub.URL)
-	t.Setenv("HF_HUB_DISABLE_XET", "1")
-	c := engineCell(t, sdk.Table{})
-	limited := filepath.Join(t.TempDir(), "python")
-	if err := os.WriteFile(limited, []byte("#!/bin/sh\nulimit -f 0\nexec "+c.Parameters.String("python", "")+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // a program
-		t.Fatal(err)
-	}
-	c.Parameters["python"] = limited
+	c := withEnvironment(t, engineCell(t, sdk.Table{}), "export HF_HUB_DISABLE_XET=1 HF_ENDPOINT="+hub.URL+" HF_HOME="+home, "ulimit -f 0")
 	c.Model = sdk.Model{ID: "llem/full", Revision: "main", Weights: sdk.WeightsDummy}
 	wantError(t, failingLoad(t, c), sdk.Internal, "", home)
 }
 
 func TestLoadsThatFail(t *testing.T) {
+	t.Parallel()
 	truncated := naturalModel(t)
 	file := filepath.Join(truncated, "model.safetensors")
 	whole, err := os.ReadFile(file)
@@ -194,6 +187,7 @@ func TestLoadsThatFail(t *testing.T) {
 
 // What this machine's environment has, as Check finds it.
 func TestCheckOfARealEnvironment(t *testing.T) {
+	t.Parallel()
 	c := engineCell(t, sdk.Table{"extra": sdk.Table{"repetition_penalty": 1.1, "max_memory": sdk.Table{}}})
 	got := check(t, c, sdk.DepthEnvironment)
 	if len(got.Diagnostics) > 0 || len(got.Devices) != 1 || got.Devices[0].Kind != "cpu" {
@@ -213,6 +207,7 @@ func TestCheckOfARealEnvironment(t *testing.T) {
 // Failures that need a full disk or a full GPU are told in Python from the
 // errors that those raise.
 func TestFailuresThatCannotBeMadeHere(t *testing.T) {
+	t.Parallel()
 	command := exec.Command(fromEnvironment(t, "LLEM_TEST_PYTHON"), "testdata/failures.py", "internal/worker/python")
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, text)

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -13,14 +11,13 @@ import (
 
 // TestConformance drives the built binary as llem does.
 func TestConformance(t *testing.T) {
-	plugin := filepath.Join(t.TempDir(), "pytorch")
-	if text, err := exec.Command("go", "build", "-o", plugin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build the plugin: %v\n%s", err, text)
-	}
+	t.Parallel()
+	plugin := buildPlugin(t)
 	for name, parameters := range map[string]sdk.Table{
 		"defaults": {}, "batches": {"batch_size": int64(2), "cache_implementation": "static", "dtype": "bfloat16", "batching": "length_sorted"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := engineCell(t, parameters)
 			plugintest.Run(t, []string{plugin}, plugintest.Options{Cell: &c})
 		})

@@ -14,6 +14,7 @@ var batchOf4 = sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 4, Record: sdk.
 
 // The stamps of passes, batches and tokens lie in order, and padding is counted.
 func TestStampsAndCounts(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int64{2, 4} {
 		b, report := loadEngine(t, engineCell(t, sdk.Table{"batch_size": size, "dtype": "float32"}))
 		if len(report.Devices) != 1 || report.Devices[0].ID != "cpu" || int(report.Devices[0].PID) != b.worker.PID() {
@@ -58,6 +59,10 @@ func TestStampsAndCounts(t *testing.T) {
 		if named(counters, "peak_memory_bytes") < 50e6 {
 			t.Errorf("%+v", counters.Named)
 		}
+		if size == 4 {
+			t.Run("outputs of different lengths", func(t *testing.T) { differentLengths(t, b) })
+			t.Run("sampling", func(t *testing.T) { sampledOutputs(t, b) })
+		}
 	}
 }
 
@@ -72,6 +77,7 @@ func named(c sdk.Counters, name string) float64 {
 
 // Sorting by length changes no output, and pads less.
 func TestBatchesSortedByLength(t *testing.T) {
+	t.Parallel()
 	work := workOf(4, prompts(4)...)
 	work.Items[1], work.Items[2] = work.Items[2], work.Items[1] // 5, 19, 12 and 26 tokens
 	hashes := map[uint32]uint64{}
@@ -92,8 +98,7 @@ func TestBatchesSortedByLength(t *testing.T) {
 
 // A batch is computed until its longest output is complete; the others get the
 // tokens that they asked for, and what is computed beyond them is padding.
-func TestOutputsOfDifferentLengths(t *testing.T) {
-	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4), "dtype": "float32"}))
+func differentLengths(t *testing.T, b *backend) {
 	work := workOf(8, prompts(1)[0], prompts(1)[0], prompts(1)[0], prompts(1)[0])
 	work.Items[1].MaxTokens = 3
 	got := drive(t, b, batchOf4, work)
@@ -120,6 +125,7 @@ func naturalModel(t *testing.T) string {
 }
 
 func TestLengths(t *testing.T) {
+	t.Parallel()
 	c := engineCell(t, sdk.Table{"batch_size": int64(2), "dtype": "float32"})
 	c.Model.Path = naturalModel(t)
 	b, _ := loadEngine(t, c)
@@ -139,8 +145,7 @@ func TestLengths(t *testing.T) {
 }
 
 // Sampling is the workload's, and repeats itself with its seed.
-func TestSampling(t *testing.T) {
-	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4), "dtype": "float32"}))
+func sampledOutputs(t *testing.T, b *backend) {
 	hash := func(temperature float64, topK uint32, seed int64) uint64 {
 		work := workOf(8, prompts(4)...)
 		work.Sampling = sdk.Sampling{Temperature: temperature, TopK: topK, Seed: seed}
@@ -154,6 +159,7 @@ func TestSampling(t *testing.T) {
 
 // A free argument reaches generate.
 func TestExtraArguments(t *testing.T) {
+	t.Parallel()
 	spec := batchOf4
 	spec.RequestsPerPass = 1
 	hello := []uint32{45, 74, 81, 81, 84}
@@ -169,6 +175,7 @@ func TestExtraArguments(t *testing.T) {
 
 // Speculation gives the same tokens in fewer steps.
 func TestPromptLookup(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"dtype": "float32", "prompt_lookup_num_tokens": int64(4)}))
 	spec := batchOf4
 	spec.RequestsPerPass, spec.Record = 1, sdk.RecordToken
@@ -184,14 +191,17 @@ func TestPromptLookup(t *testing.T) {
 
 // Settings that change how it is computed change no token, and are read back.
 func TestSettingsThatChangeNoToken(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ given, resolved sdk.Table }{
-		"eager":     {sdk.Table{"attn_implementation": "eager"}, sdk.Table{"attn_implementation": "eager"}},
-		"no cache":  {sdk.Table{"use_cache": false}, sdk.Table{"use_cache": false}},
+		"eager, no cache": {
+			sdk.Table{"attn_implementation": "eager", "use_cache": false, "matmul_precision": "high", "interop_threads": int64(1)},
+			sdk.Table{"attn_implementation": "eager", "use_cache": false, "matmul_precision": "high", "interop_threads": int64(1)},
+		},
 		"static":    {sdk.Table{"cache_implementation": "static", "compile": false}, sdk.Table{"cache_implementation": "static", "compile": false}},
 		"assistant": {sdk.Table{"assistant_model": fromEnvironment(t, "LLEM_TEST_MODEL")}, sdk.Table{"cache_implementation": "dynamic"}},
-		"switches":  {sdk.Table{"matmul_precision": "high", "interop_threads": int64(1)}, sdk.Table{"matmul_precision": "high", "interop_threads": int64(1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c.given["dtype"] = "float32"
 			b, report := loadEngine(t, engineCell(t, c.given))
 			for key, value := range c.resolved {
@@ -214,6 +224,7 @@ func TestSettingsThatChangeNoToken(t *testing.T) {
 
 // What was asked for and is not in use is a warning that names it.
 func TestWhatDidNotTakeEffect(t *testing.T) {
+	t.Parallel()
 	_, report := loadEngine(t, engineCell(t, sdk.Table{"allow_tf32": true}))
 	if w := report.Warnings; len(w) != 1 || w[0].Code != "dormant_parameter" || w[0].KeyPath != "allow_tf32" {
 		t.Errorf("warnings %+v", w)

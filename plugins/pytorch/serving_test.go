@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ func continuousCell(t testing.TB, loop sdk.Loop) sdk.Cell {
 // In every loop the greedy tokens are those of a plain script, lengths are exact
 // and stamps lie in order, and what a Run cannot do it says.
 func TestContinuousBatching(t *testing.T) {
+	t.Parallel()
 	const tokens = 12
 	b, report := loadEngine(t, continuousCell(t, sdk.LoopClosed))
 	for key, want := range map[string]any{
@@ -39,7 +38,7 @@ func TestContinuousBatching(t *testing.T) {
 	}
 	requests := prompts(6)
 	var want []uint64
-	for _, ids := range plain(t, "float32", "", 1, requests, tokens) {
+	for _, ids := range plain(t, plainCase{DType: "float32", Beams: 1, Prompts: requests, Tokens: tokens})[0] {
 		want = append(want, sdk.OutputHash(ids))
 	}
 	for _, spec := range []sdk.RunSpec{
@@ -86,6 +85,7 @@ func TestContinuousBatching(t *testing.T) {
 
 // A natural length ends with the end of sequence.
 func TestNaturalLengthsOfContinuousBatching(t *testing.T) {
+	t.Parallel()
 	c := continuousCell(t, sdk.LoopClosed)
 	c.Model.Path = naturalModel(t)
 	b, _ := loadEngine(t, c)
@@ -122,6 +122,7 @@ func endlessLoop(t *testing.T, ctx context.Context, b *backend) (run *sdk.Run, d
 }
 
 func TestStopsOfContinuousBatching(t *testing.T) {
+	t.Parallel()
 	b, _ := loadEngine(t, continuousCell(t, sdk.LoopClosed))
 	for _, kind := range []sdk.StopKind{sdk.StopDrain, sdk.StopAbort} {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -153,10 +154,8 @@ func TestStopsOfContinuousBatching(t *testing.T) {
 }
 
 func TestConformanceOfContinuousBatching(t *testing.T) {
-	plugin := filepath.Join(t.TempDir(), "pytorch")
-	if text, err := exec.Command("go", "build", "-o", plugin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build the plugin: %v\n%s", err, text)
-	}
+	t.Parallel()
+	plugin := buildPlugin(t)
 	c := continuousCell(t, sdk.LoopClosed)
 	plugintest.Run(t, []string{plugin}, plugintest.Options{Cell: &c})
 }
