@@ -65,6 +65,7 @@ func Notes() []Plain {
 		{"no_headline_energy", "nothing covers the devices of the cell, so there is no headline"},
 		{"different_boundaries", "cells whose joules cover different things are not compared"},
 		{"mixed_methods", "joules that were made by different methods stand in one comparison"},
+		{"baseline_not_ranked", "the cell of compare.baseline cannot be ranked: another stands in for it"},
 		{"work_differs", "cells that did different work are not compared"},
 		{"model_changed", "the trials of a cell ran different models"},
 		{"model_unknown", "the engine does not say which model it ran"},

@@ -44,6 +44,24 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
+// A baseline that was asked for and cannot be had is not replaced in silence.
+func TestABaselineThatIsNotRanked(t *testing.T) {
+	var trials []result.Trial
+	for block := range 3 {
+		d := 0.001 * float64(block)
+		excluded := aTrial("c", block, 0.5)
+		excluded.Ranked = false
+		trials = append(trials, aTrial("a", block, 0.5+d), aTrial("b", block, 0.6-d), excluded)
+	}
+	s := Summarize(trials, nil, Options{Order: []string{"a", "b", "c"}, Baseline: "c"})
+	if g := s.Groups[0]; g.BaselineBy != BaselineFirst || g.Comparisons[0].Baseline != "a" {
+		t.Errorf("%+v", g)
+	}
+	if text := printed(t, s, TableOptions{}); !strings.Contains(text, "baseline_not_ranked") || !strings.Contains(text, "a stands in for it") {
+		t.Errorf("it is not said:\n%s", text)
+	}
+}
+
 // Equal cells come out different in 5 % of studies, however many there are: the
 // baseline must not be chosen by what was measured.
 func TestEqualCellsAreNotToldApart(t *testing.T) {

@@ -53,6 +53,12 @@ func (g *Group) compare(cells []Cell, o Options, warnings *warningList) {
 	}
 	spec := stats.Spec{Metric: MetricEnergyPerToken, Unit: "J/token", Boundary: g.Boundary}
 	at, by := o.baseline(cells, compared, arms)
+	for _, i := range g.Cells {
+		if cells[i].ID == o.Baseline && by != BaselineDeclared {
+			warnings.add(Warning{Code: "baseline_not_ranked", Severity: energy.SeverityWarning, Message: fmt.Sprintf(
+				"compare.baseline cannot be compared with (%s), so %s stands in for it", cells[i].NotCompared, arms[at].Name)}, cells[i].Label)
+		}
+	}
 	others := []stats.Arm{}
 	for k, arm := range arms {
 		switch {

@@ -27,6 +27,10 @@ func Expand(s *Study) ([]Cell, error) {
 		cells = append(cells, *cell)
 	}
 	if s.Protocol.PhaseProbes {
+		if !slices.ContainsFunc(cells, Cell.probeable) {
+			return nil, Problems{s.ProblemAt("protocol.phase_probes",
+				"no cell can have a probe: there are none in open loops, with natural lengths, and of one output token", "remove it")}
+		}
 		cells = withProbes(cells)
 	}
 	return cells, nil

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,10 +29,6 @@ func TestProbes(t *testing.T) {
 			text:   "[protocol]\nphase_probes = true\n[sweep]\nworkload.output_tokens = [8, 1]\n",
 			labels: []string{"output_tokens=8", "output_tokens=1"},
 			probe:  map[string]int{"output_tokens=8": 1},
-		},
-		"natural lengths": {
-			text:   "[workload]\nlengths = \"natural\"\n[protocol]\nphase_probes = true\n",
-			labels: []string{"b"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,5 +60,23 @@ func TestProbes(t *testing.T) {
 				t.Errorf("%d ids, labels (-want +got):\n%s", len(ids), diff)
 			}
 		})
+	}
+}
+
+// What has no probe at all is said, not left out.
+func TestProbesOfNothing(t *testing.T) {
+	const head = "name = \"p\"\nbackend = \"b\"\n[model]\nid = \"m\"\n"
+	for name, text := range map[string]string{
+		"natural lengths": "[workload]\nlengths = \"natural\"\n",
+		"an open loop":    "[load]\nmode = \"poisson\"\nrate = 2\n",
+		"one token":       "[workload]\noutput_tokens = 1\n",
+	} {
+		s, err := Parse("", []byte(head+text+"[protocol]\nphase_probes = true\n"))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err := Expand(s); err == nil || !strings.Contains(err.Error(), "protocol.phase_probes") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
