@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,6 +22,11 @@ import (
 func TestSignals(t *testing.T) {
 	text := strings.Replace(oneCell, "batch_size = 8", "batch_size = 8\nchildren = true", 1)
 	text = strings.Replace(text, "window_s = 2", "window_s = 600", 1) // never over
+	// Under nohup the hangup is ignored, by all children too; what is caught here is
+	// theirs again.
+	caught := make(chan os.Signal, 1)
+	ossignal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { ossignal.Stop(caught) })
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
