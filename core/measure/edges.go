@@ -73,24 +73,32 @@ func tallies(sorted []sdk.Completion) []tally {
 	return counted
 }
 
-// matchedEdges moves the edges of a window, completions from and to, by less than
-// a round of concurrency completions each, to where the tokens stamped between
-// them match those of the requests completed between them: requests that had
-// begun before the window and requests that end after it then cancel. Streams
-// that have lost step are off by about sqrt(C/6) requests at edges that are not
-// chosen, which is more than 1 % of some hundred requests. Only work is looked at,
-// never energy, so the choice prefers no joules. No window becomes shorter than
-// windowNs or reaches beyond most.
+// matchedEdges moves the edges of a window by less than a round of concurrency
+// completions each, to where the tokens stamped between them match those of the
+// requests completed between them: requests that had begun before the window and
+// requests that end after it then cancel. Streams that have lost step are off by
+// about sqrt(C/6) requests at edges that are not chosen, which is more than 1 % of
+// some hundred requests.
 func matchedEdges(counted []tally, from, to, most, concurrency int, windowNs int64) (int, int) {
-	bestFrom, bestTo, best := from, to, counted[from].between(counted[to])
-	for i := from; i < from+concurrency && best > enoughMatched; i++ {
+	return bestEdges(counted, from, to, most, concurrency, windowNs, enoughMatched, func(i, j int) float64 {
+		return counted[i].between(counted[j])
+	})
+}
+
+// bestEdges moves the edges of a window, completions from and to, by less than step
+// completions each, to where badness is least, or to the first place where it is no
+// more than enough. Badness is of work, never of energy, so the choice prefers no
+// joules. No window becomes shorter than windowNs or reaches beyond most.
+func bestEdges(counted []tally, from, to, most, step int, windowNs int64, enough float64, badness func(i, j int) float64) (int, int) {
+	bestFrom, bestTo, best := from, to, badness(from, to)
+	for i := from; i < from+step && best > enough; i++ {
 		j := max(to, i+1)
 		for j <= most && counted[j].endNs-counted[i].endNs < windowNs {
 			j++
 		}
-		for last := min(most, j+concurrency-1); j <= last && best > enoughMatched; j++ {
-			if off := counted[i].between(counted[j]); off < best {
-				bestFrom, bestTo, best = i, j, off
+		for last := min(most, j+step-1); j <= last && best > enough; j++ {
+			if bad := badness(i, j); bad < best {
+				bestFrom, bestTo, best = i, j, bad
 			}
 		}
 	}

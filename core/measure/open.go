@@ -58,30 +58,16 @@ func cutArrivals(completions []sdk.Completion, step int, settledNs, windowNs int
 // the fewer requests share the step.
 const astrideRel = 0.1
 
-// quietEdges moves the edges of a window by less than step completions each, to
-// where the work between them matches and few requests lie astride of them; where
-// none does the window holds whole requests only. Like matchedEdges it looks at work
-// and never at energy.
+// quietEdges moves the edges of a window to where the work between them matches and
+// few requests lie astride of them; where none does the window holds whole requests
+// only.
 func quietEdges(counted []tally, from, to, most, step int, windowNs int64) (int, int) {
 	// In requests, and not by all of the window's: among windows of one length that
 	// would prefer those in which more arrived.
-	badness := func(i, j int) float64 {
+	return bestEdges(counted, from, to, most, step, windowNs, 0, func(i, j int) float64 {
 		a, b := counted[i], counted[j]
 		return a.between(b)*float64(j-i) + astrideRel*math.Sqrt(float64(a.inFlight+b.inFlight))
-	}
-	bestFrom, bestTo, best := from, to, badness(from, to)
-	for i := from; i < from+step; i++ {
-		j := max(to, i+1)
-		for j <= most && counted[j].endNs-counted[i].endNs < windowNs {
-			j++
-		}
-		for last := min(most, j+step-1); j <= last; j++ {
-			if bad := badness(i, j); bad < best {
-				bestFrom, bestTo, best = i, j, bad
-			}
-		}
-	}
-	return bestFrom, bestTo
+	})
 }
 
 // irregularity is the standard deviation of a gap between arrivals by its mean, at
