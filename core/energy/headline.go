@@ -29,7 +29,8 @@ type Choice struct {
 // All used GPUs must be covered or there is no headline: a sum that lacks a card
 // would be a wrong number. Where several domains see the same device, measured
 // comes before modelled, full coverage before duty sampling before what nobody
-// knows, then the finer period ([Trace.Timed] has it where a domain states none). A domain inside another headline domain is never added to it.
+// knows, then the finer period ([Trace.Timed] has it where a domain states none). A
+// domain inside another headline domain is never added to it.
 func Headline(domains []Domain, usedDevices []string) Choice {
 	if len(usedDevices) > 0 {
 		return headlineGPU(domains, usedDevices)
@@ -102,7 +103,7 @@ func byPreference(domains []Domain, kind string) []Domain {
 	slices.SortStableFunc(out, func(a, b Domain) int {
 		for _, rank := range []func(Domain) int64{
 			func(d Domain) int64 { return truth(d.Estimated) },
-			func(d Domain) int64 { return looks(d) },
+			looks,
 			// An average over much more than the period blurs the edges.
 			func(d Domain) int64 { return max(d.UpdateNs, d.AveragingNs/2) },
 		} {
