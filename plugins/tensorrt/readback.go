@@ -61,22 +61,16 @@ func fromLog(log []string, report *sdk.LoadReport) {
 	}
 }
 
-// fromModel reads the shape of a model in a directory.
+// fromModel reads the number format of a model in a directory; the kit has its shape.
 func fromModel(report *sdk.LoadReport) {
 	text, err := os.ReadFile(filepath.Join(report.Model.Base, "config.json"))
 	if err != nil {
 		return // a model of the hub: what it is, its revision says
 	}
 	var config struct {
-		Layers  *uint32 `json:"num_hidden_layers"`
-		Heads   *uint32 `json:"num_attention_heads"`
-		KVHeads *uint32 `json:"num_key_value_heads"`
-		Vocab   *uint32 `json:"vocab_size"`
-		Dtype   string  `json:"torch_dtype"`
+		Dtype string `json:"torch_dtype"`
 	}
-	if json.Unmarshal(text, &config) != nil {
-		return // the server has read it, and judges it
+	if json.Unmarshal(text, &config) == nil { // else the server has read it, and judges it
+		report.Model.WeightType = config.Dtype
 	}
-	m := &report.Model
-	m.Layers, m.Heads, m.KVHeads, m.Vocab, m.WeightType = config.Layers, config.Heads, config.KVHeads, config.Vocab, config.Dtype
 }

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -137,23 +134,10 @@ func fromConfig(line string, report *sdk.LoadReport) {
 	}
 }
 
-// fromModel reads the shape of a built-in model, or of one in a directory.
+// fromModel reads the shape of a built-in model; the kit has that of one in a
+// directory.
 func fromModel(report *sdk.LoadReport) {
-	text, _ := builtIn(sdk.Model{ID: report.Model.Base, Weights: sdk.WeightsDummy})
-	if text == nil {
-		var err error
-		if text, err = os.ReadFile(filepath.Join(report.Model.Base, "config.json")); err != nil {
-			return // a model of the hub: what it is, its revision says
-		}
-	}
-	var config struct {
-		Layers  *uint32 `json:"num_hidden_layers"`
-		Heads   *uint32 `json:"num_attention_heads"`
-		KVHeads *uint32 `json:"num_key_value_heads"`
-		Vocab   *uint32 `json:"vocab_size"`
-	}
-	if json.Unmarshal(text, &config) == nil {
-		m := &report.Model
-		m.Layers, m.Heads, m.KVHeads, m.Vocab = config.Layers, config.Heads, config.KVHeads, config.Vocab
+	if config, _ := builtIn(sdk.Model{ID: report.Model.Base, Weights: sdk.WeightsDummy}); config != nil {
+		openaiserver.ReadShape(&report.Model, config)
 	}
 }

@@ -93,7 +93,7 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 	report.Model.RandomWeights = req.Cell.Model.Weights == sdk.WeightsDummy
 	report.Model.Revision = req.Cell.Model.Revision
 	report.Model.Base = modelOf(req.Cell)
-	readShape(&report.Model, req.Cell.Model.Path)
+	readShape(&report.Model, report.Model.Base)
 	if b.process == nil {
 		report.Resolved[modeKey] = modeAttach
 		report.Resolved[urlKey] = b.server.URL
@@ -211,7 +211,7 @@ func visible(req sdk.LoadRequest) []string {
 	if len(req.DeviceIDs) == 0 {
 		return nil
 	}
-	return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(req.DeviceIDs, ",")}
+	return []string{visibleKey + "=" + strings.Join(req.DeviceIDs, ",")}
 }
 
 func missing(program string, err error) error {
