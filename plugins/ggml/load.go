@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 
@@ -75,24 +73,13 @@ func (s *settings) file(ctx context.Context, cacheDir string, progress *sdk.Prog
 	return file.Path, file.SHA256, err
 }
 
-// digestOf reads a file that may be large, until ctx ends.
+// digestOf is the SHA-256 of a file.
 func digestOf(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	h := sha256.New()
+	if err := sdk.HashContent(ctx, h, path); err != nil {
 		return "", err
 	}
-	defer f.Close()
-	h := sha256.New()
-	for {
-		switch _, err := io.CopyN(h, f, 16<<20); {
-		case errors.Is(err, io.EOF):
-			return hex.EncodeToString(h.Sum(nil)), nil
-		case err != nil:
-			return "", err
-		case ctx.Err() != nil:
-			return "", ctx.Err()
-		}
-	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // open loads the model and tells each percent once.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 // startDigest begins to hash the weights of a model's directory beside its
@@ -41,33 +40,9 @@ func digestDir(ctx context.Context, dir string) (string, error) {
 	}
 	h := sha256.New()
 	for _, path := range append([]string{filepath.Join(dir, "config.json")}, files...) {
-		if err := addFile(ctx, h, path); err != nil {
+		if err := sdk.HashFile(ctx, h, path); err != nil {
 			return "", fmt.Errorf("identify the model: %w", err)
 		}
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// addFile hashes a file that may be large, until ctx ends.
-func addFile(ctx context.Context, h io.Writer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(h, "%s %d\n", filepath.Base(path), info.Size())
-	for {
-		switch _, err := io.CopyN(h, f, 16<<20); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
-	}
 }

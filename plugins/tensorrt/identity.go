@@ -96,35 +96,11 @@ func listing(files []string) (string, error) {
 func digest(ctx context.Context, files []string) (string, error) {
 	h := sha256.New()
 	for _, file := range files {
-		if err := addFile(ctx, h, file); err != nil {
+		if err := sdk.HashFile(ctx, h, file); err != nil {
 			return "", fmt.Errorf("identify the model: %w", err)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// addFile hashes a file that may be large, until ctx ends.
-func addFile(ctx context.Context, h io.Writer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(h, "%s %d\n", filepath.Base(path), info.Size())
-	for {
-		switch _, err := io.CopyN(h, f, 16<<20); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
-	}
 }
 
 // askLimit bounds a question to a program that loads no engine.
