@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// TestVLLMExamplesAreDryRun needs no vLLM: until a load is near, the backends compute
-// on the study alone.
-func TestVLLMExamplesAreDryRun(t *testing.T) {
+// TestExamplesOfBackendsAreDryRun needs none of the engines and no GPU: until a load
+// is near, the backends compute on the study alone.
+func TestExamplesOfBackendsAreDryRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
-	for _, name := range []string{"vllm", "pytorch"} {
+	for _, name := range []string{"pytorch", "tensorrt", "vllm"} {
 		for _, argv := range [][]string{
 			{"go", "build", "-o", filepath.Join(dir, name), "./plugins/" + name},
 			{command, "plugins", "install", "--dir", plugins, filepath.Join(dir, name)},
@@ -24,7 +24,11 @@ func TestVLLMExamplesAreDryRun(t *testing.T) {
 			}
 		}
 	}
-	for name, plan := range map[string]string{"vllm-concurrency.toml": "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks", "poisson-slo.toml": "9 trials in 3 blocks"} {
+	for name, plan := range map[string]string{
+		"pytorch-batch.toml": "9 trials in 3 blocks", "pytorch-dtype.toml": "6 trials in 3 blocks",
+		"tensorrt-backends.toml": "30 trials in 5 blocks",
+		"vllm-concurrency.toml":  "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks", "poisson-slo.toml": "9 trials in 3 blocks",
+	} {
 		text, err := os.ReadFile(filepath.Join("examples", name))
 		if err == nil { // a copy: the lock is written beside the study
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
@@ -33,7 +37,7 @@ func TestVLLMExamplesAreDryRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		run := exec.Command(command, "run", "--dry-run", "--plugin-dir", plugins, filepath.Join(dir, name))
-		run.Env = append(os.Environ(), "PATH="+dir, "VIRTUAL_ENV=")
+		run.Env = append(os.Environ(), "PATH="+t.TempDir(), "VIRTUAL_ENV=")
 		if output, err := run.CombinedOutput(); err != nil || !strings.Contains(string(output), plan) {
 			t.Errorf("%s: %v\n%s", name, err, output)
 		}
