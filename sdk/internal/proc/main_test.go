@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 		if err := BecomeSubreaper(); err != nil {
 			panic(err)
 		}
+		// Under nohup the hangup is ignored, by all children too; what is caught here
+		// is theirs again.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 		os.Exit(m.Run())
 	}
 	must(os.Unsetenv(roleEnv))
