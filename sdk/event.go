@@ -66,9 +66,9 @@ type PassRecord struct {
 type Completion struct {
 	Request      uint32 // index of the work item
 	IntendedNs   int64  // open loop: the Run's start + ArrivalOffsetNs, to 1 ms; else 0: as sent
-	SentNs       int64
-	FirstNs      int64 // first token, 0 if none came
-	LastNs       int64 // last token, 0 if none came
+	SentNs       int64  // when its bytes were first written, or tried to be; never 0
+	FirstNs      int64  // first token, 0 if none came
+	LastNs       int64  // last token, 0 if none came
 	PromptTokens uint32
 	OutputTokens uint32
 	// CachedPromptTokens is nil where the engine does not say.

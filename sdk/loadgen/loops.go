@@ -259,6 +259,7 @@ func (r *reactor) send(request sdk.Request, intended int64) {
 		var err error
 		if c, err = r.connect(); err != nil {
 			r.failed(err)
+			s.tried = r.clock.now()
 			s.fail("connect: " + err.Error())
 			r.ended(s)
 			r.freed(s)
@@ -273,5 +274,7 @@ func (r *reactor) send(request sdk.Request, intended int64) {
 	}
 	if c.up {
 		r.write(c)
+	} else {
+		s.tried = r.clock.now()
 	}
 }

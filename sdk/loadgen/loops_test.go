@@ -348,3 +348,38 @@ func TestNoDescriptors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNeverConnected: requests whose connections never came up, because nobody
+// accepts them, are completed as tried then and there.
+func TestNeverConnected(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	address, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, loop := range []sdk.Loop{sdk.LoopOpen, sdk.LoopClosed} {
+		t.Run(string(loop), func(t *testing.T) {
+			r := newRig(loop, 8)
+			r.options.Dialect.OneShot = true
+			r.spec.Concurrency = 8
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r.begun = func(*sdk.Run) { time.AfterFunc(100*time.Millisecond, func() { cancel(sdk.ErrAborted) }) }
+			out := r.run(t, ctx, fmt.Sprintf("http://127.0.0.1:%d", address.(*unix.SockaddrInet4).Port))
+			if out.err != nil || len(out.completions) != 8 {
+				t.Fatalf("%v, %d of 8 completions", out.err, len(out.completions))
+			}
+			for i, c := range out.completions {
+				if c.FinishReason != "aborted" || c.FirstNs != 0 {
+					t.Errorf("request %d: %+v", i, c)
+				}
+			}
+		})
+	}
+}

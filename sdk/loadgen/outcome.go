@@ -14,6 +14,10 @@ func (s *stream) completion(record sdk.Record, tally *tally) sdk.Completion {
 		PromptTokens: uint32(len(s.item.TokenIDs)), CachedPromptTokens: a.cached,
 		FinishReason: finishReason(a.finish),
 	}
+	if s.sent == 0 {
+		// Its connection never came up: it belongs where it was tried.
+		c.SentNs = s.tried
+	}
 	if s.aborted {
 		c.FinishReason = "aborted"
 	} else if reason := s.verdict(); reason != "" {

@@ -80,6 +80,9 @@ func (r *rig) run(t testing.TB, ctx context.Context, url string) outcome {
 	}
 	for _, c := range out.completions {
 		checkCompletion(t, c)
+		if c.SentNs < run.BeginNs() {
+			t.Errorf("request %d was sent at %d, before the Run began at %d", c.Request, c.SentNs, run.BeginNs())
+		}
 	}
 	if int(out.report.Requests) != len(out.completions) {
 		t.Errorf("the report has %d requests, %d were completed", out.report.Requests, len(out.completions))

@@ -15,6 +15,7 @@ type stream struct {
 	conn     *conn // nil when it has ended
 	intended int64
 	sent     int64 // 0 = never sent
+	tried    int64 // when it was handed to a connection that was not up
 
 	// What has arrived.
 	raw      []byte
