@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -28,6 +29,7 @@ type configDoctor struct {
 type diagnosis struct {
 	Version  string              `json:"version"`
 	Settings string              `json:"settings"`
+	Wrong    []string            `json:"wrong_settings"`
 	Cache    string              `json:"cache"`
 	Searched []string            `json:"searched"`
 	BuiltIn  []pluginDiagnosis   `json:"built_in"`
@@ -47,24 +49,24 @@ type pluginDiagnosis struct {
 }
 
 // Run prints a verdict on each thing that a study may need, and the machine.
+// Settings that are wrong are errors, once all else is printed: a study would be
+// refused for them, or do without what they ask for.
 func (c *configDoctor) Run(a *app) error {
 	path, err := study.UserConfigPath()
 	if err != nil {
 		return err
 	}
-	switch {
-	case path == "":
+	if path == "" {
 		path = "none: neither XDG_CONFIG_HOME nor HOME is set"
-	case a.unreadable != nil:
-		path += ": cannot be used: " + a.unreadable.Error()
 	}
+	wrong := wrongSettings(a)
 	r, err := c.open(a)
 	if err != nil {
 		return err
 	}
 	verdict, gpus := tryNVML(a.ctx, a.user)
 	d := diagnosis{
-		Version: llem.Version, Settings: path, Cache: llem.CacheDir(a.user), Searched: r.Searched(),
+		Version: llem.Version, Settings: path, Cache: llem.CacheDir(a.user), Searched: r.Searched(), Wrong: firstLines(wrong),
 		BuiltIn: []pluginDiagnosis{{Name: nvml.Name, Kinds: []string{string(sdk.KindEnergySource)}, Verdict: verdict}},
 		Plugins: []pluginDiagnosis{},
 		GPUs:    gpus,
@@ -76,13 +78,22 @@ func (c *configDoctor) Run(a *app) error {
 	if c.Format == "json" {
 		encoder := json.NewEncoder(device(a.stdout))
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
+		err = encoder.Encode(d)
+	} else {
+		err = d.print(a.stdout)
 	}
-	return d.print(a.stdout)
+	if err == nil && len(wrong) > 0 {
+		err = usageError{errors.Join(wrong...)}
+	}
+	return err
 }
 
 func (d diagnosis) print(w io.Writer) error {
-	fmt.Fprintf(w, "llem      %s\nsettings  %s\ncache     %s\n", d.Version, d.Settings, d.Cache)
+	fmt.Fprintf(w, "llem      %s\nsettings  %s\n", d.Version, d.Settings)
+	for _, text := range d.Wrong {
+		fmt.Fprintf(w, "          wrong: %s\n", text)
+	}
+	fmt.Fprintf(w, "cache     %s\n", d.Cache)
 	for _, where := range d.Searched {
 		fmt.Fprintf(w, "searched  %s\n", where)
 	}
@@ -132,7 +143,21 @@ func tryPlugin(ctx context.Context, r *registry.Registry, e registry.Entry) stri
 	}
 	defer p.Kill()
 	if slices.Equal(p.Description().Kinds, []sdk.Kind{sdk.KindEnergySource}) {
+		if keys := required(p.Description().SourceSchema); len(keys) > 0 {
+			return fmt.Sprintf("ok: it starts; it is opened with a study, which says its %s in [sources.%s] (`llem plugins show %s`)", strings.Join(keys, ", "), e.Name, e.Name)
+		}
 		return tryOpen(ctx, p)
 	}
 	return "ok: " + filepath.Clean(e.Dir)
+}
+
+// required lists the parameters without which a plugin cannot be opened.
+func required(parameters []sdk.Parameter) []string {
+	var keys []string
+	for _, p := range parameters {
+		if p.Required {
+			keys = append(keys, p.Key)
+		}
+	}
+	return keys
 }
