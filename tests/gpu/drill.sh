@@ -17,7 +17,7 @@ used() { nvidia-smi -i "$gpu" --query-gpu=memory.used --format=csv,noheader,noun
 ours() { grep -lsz "^LLEM_DRILL=$$\$" /proc/[0-9]*/environ | cut -d/ -f3 | grep -vx "$$" | while read -r p; do
   [ "$(ps -o ppid= -p "$p" | tr -d ' ')" = "$$" ] && [ "$(cat "/proc/$p/comm")" = drill.sh ] || echo "$p"; done; }
 for victim in server host; do
-  { sed "s#^\[backends.vllm\]#&\npython = \"$python\"\nenforce_eager = true#; /^\[backends.vllm.comp/,/^cudagraph_capture/d; s/^cycles = .*/cycles = 1/; s/^windows = .*/windows = 1/; s/^window_s = .*/window_s = 60/; s/^name = .*/name = \"drill-$victim\"/; /^\[sweep/,\$d; s/^requests = .*/&\ninput_tokens = 512\noutput_tokens = 128/; s/^mode = \"closed\"/&\nconcurrency = 32/" "$here/vllm.toml"; } >"$out/$victim.toml"
+  { sed "s#^\[backends.vllm\]#&\npython = \"$python\"\nenforce_eager = true#; /^\[backends.vllm.comp/,/^cudagraph_capture/d; s/^cycles = .*/cycles = 1/; s/^windows = .*/windows = 1/; s/^window_s = .*/window_s = 60/; s/^name = .*/name = \"drill-$victim\"/; /^\[sweep/,\$d; s/^mode = \"closed\"/&\nconcurrency = 32/" "$here/vllm.toml"; } >"$out/$victim.toml"
   echo "$victim: $(used) MiB before"
   "$bin/llem" run --out "$out/results" "$out/$victim.toml" >"$out/$victim.txt" 2>"$out/$victim.err" &
   llem=$!

@@ -2,11 +2,14 @@
 output token (by codecarbon, which it uses), and seconds until a result is there.
 
     peer_optimum_benchmark.py CONFIG_JSON [--device cuda] [--batches 1,32] [--input 512]
-               [--output 64] [--seconds 10]
+               [--output 64] [--seconds 10] [--scratch /dev/shm]
 
-CONFIG_JSON is a model's config; weights are random. The benchmark takes it from the
-hub only, so that one function of it is replaced here. One line of JSON a batch. It needs transformers below 5 (optimum-benchmark 0.6.0 imports what 5 has
-not).
+CONFIG_JSON is a model's config. Random weights are made on the device and written to
+a directory under --scratch first: what the benchmark itself makes without weights, it
+makes on the CPU, which takes minutes at 8B. The time for that is no part of
+seconds_to_result. The benchmark takes configurations from the hub only, so that one
+function of it is replaced here. One line of JSON a batch. It needs transformers below
+5 (optimum-benchmark 0.6.0 imports what 5 has not).
 """
 
 import argparse
@@ -26,10 +29,31 @@ def main():
     p.add_argument("--input", type=int, default=512)
     p.add_argument("--output", type=int, default=64)
     p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--scratch")
     a = p.parse_args()
+    with tempfile.TemporaryDirectory(dir=a.scratch) as directory:
+        write_model(a, directory)
+        measure_all(a, directory)
+
+
+def write_model(a, directory):
+    import torch
+    import transformers
+
+    shutil.copy(a.config, pathlib.Path(directory) / "config.json")
+    config = transformers.AutoConfig.from_pretrained(directory)
+    with torch.device(a.device):
+        model = transformers.AutoModelForCausalLM.from_config(config, torch_dtype=getattr(torch, a.dtype))
+    model.save_pretrained(directory)
+    del model
+    if a.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def measure_all(a, directory):
     for batch in map(int, a.batches.split(",")):
         begin = time.monotonic()
-        report = measure(a, batch)
+        report = measure(a, directory, batch)
         decode, prefill = report["decode"], report["prefill"]
         # Of a generation of n tokens, prefill gives the first and decode the others.
         latency = prefill["latency"]["mean"] + decode["latency"]["mean"]
@@ -41,12 +65,9 @@ def main():
         print(json.dumps(line), flush=True)
 
 
-def measure(a, batch):
+def measure(a, directory, batch):
     from optimum_benchmark import Benchmark, BenchmarkConfig, InferenceConfig, InlineConfig, PyTorchConfig
     from optimum_benchmark.backends import base
-
-    directory = tempfile.mkdtemp()
-    shutil.copy(a.config, pathlib.Path(directory) / "config.json")
 
     def from_directory(model, filename, cache_dir):
         return shutil.copy(pathlib.Path(model) / filename, cache_dir)
@@ -54,7 +75,7 @@ def measure(a, batch):
     base.HF_API.hf_hub_download = from_directory
     backend = PyTorchConfig(
         model=directory, device=a.device, device_ids="0" if a.device == "cuda" else None, task="text-generation",
-        library="transformers", torch_dtype=a.dtype, no_weights=True,
+        library="transformers", torch_dtype=a.dtype,
     )
     scenario = InferenceConfig(
         latency=True, energy=a.device == "cuda", memory=False, duration=a.seconds, iterations=2, warmup_runs=2,
