@@ -13,6 +13,7 @@ import (
 	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/plan"
 	"github.com/llenergymeasure/llem/core/report"
+	"github.com/llenergymeasure/llem/core/study"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
@@ -131,9 +132,18 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)
 	}
 	trials := len(p.Plan.Blocks) * len(p.Cells)
-	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), at least %s of idling, conditioning and windows.\n        Loading and warming up are not in it, and until power is steady conditioning takes\n        up to three times as long. Nothing was started.\n",
-		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, leastTime(p))
+	_, err := fmt.Fprintf(w, "Plan    %s in %s (%s order), %s. Nothing was started.\n",
+		count(trials, "trial"), count(len(p.Plan.Blocks), "block"), p.Plan.Order, forecast(p))
 	return err
+}
+
+// forecast says what time a study takes as far as that is known.
+func forecast(p *llem.Prepared) string {
+	if p.Spec.Protocol.Regime == study.RegimeCooldown {
+		return fmt.Sprintf("at least %s of idling and windows,\n        and at most %s of cooling down before the measured Runs. Loading and warming\n        up are not in it",
+			leastTime(p), mostCooldown(p))
+	}
+	return fmt.Sprintf("at least %s of idling, conditioning and windows.\n        Loading and warming up are not in it, and until power is steady conditioning takes\n        up to three times as long", leastTime(p))
 }
 
 // cellCounts is the number of cells in the form given, and that of the probes.
@@ -165,4 +175,8 @@ func shown(s float64) time.Duration {
 // leastTime is what idling, conditioning and windows take.
 func leastTime(p *llem.Prepared) time.Duration {
 	return time.Duration(p.Plan.LeastNs).Round(time.Second)
+}
+
+func mostCooldown(p *llem.Prepared) time.Duration {
+	return time.Duration(p.Plan.MostCooldownNs).Round(time.Second)
 }

@@ -136,7 +136,11 @@ func finishedLine(at measure.Progress) string {
 	if w.EnergyPerOutputTokenJ != nil {
 		energy = fmt.Sprintf("%.4g J/token", *w.EnergyPerOutputTokenJ)
 	}
-	return fmt.Sprintf("%s ok %s, %.4g tokens/s, window %.1f s", head, energy, w.OutputTokensPerS, float64(w.DurationNs())/1e9)
+	outcome := "ok"
+	if codes := t.NotRankedBy(); len(codes) > 0 {
+		outcome += ", not ranked: " + strings.Join(codes, ", ") + ";"
+	}
+	return fmt.Sprintf("%s %s %s, %.4g tokens/s, window %.1f s", head, outcome, energy, w.OutputTokensPerS, float64(w.DurationNs())/1e9)
 }
 
 // close leaves the terminal as it was.

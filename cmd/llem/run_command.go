@@ -49,7 +49,11 @@ func (c *runCommand) Run(a *app) error {
 	}
 	keepSmall()
 	trials := len(prepared.Plan.Blocks) * len(prepared.Cells)
-	display.open(fmt.Sprintf("%s: %s in %s, at least %s plus loading and warming up", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared)))
+	besides := "loading and warming up"
+	if most := mostCooldown(prepared); most > 0 {
+		besides = fmt.Sprintf("up to %s of cooling down, loading and warming up", most)
+	}
+	display.open(fmt.Sprintf("%s: %s in %s, at least %s plus %s", s.Spec.Name, count(trials, "trial"), count(len(prepared.Plan.Blocks), "block"), leastTime(prepared), besides))
 	deaf := context.AfterFunc(a.ctx, display.interrupted)
 	result, err := prepared.Run(a.ctx)
 	deaf()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -134,9 +135,10 @@ func joules(ts *testscript.TestScript, _ bool, args []string) {
 	} else {
 		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 		ts.Check(err)
-		for _, row := range rows { // study, cell, label, boundary, estimated, domain, metric, unit, value
-			if row[2] == args[1] && row[5] == "" && row[6] == "energy_per_output_token" {
-				got, err = strconv.ParseFloat(row[8], 64)
+		column := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
+		for _, row := range rows {
+			if column(row, "label") == args[1] && column(row, "domain") == "" && column(row, "metric") == "energy_per_output_token" {
+				got, err = strconv.ParseFloat(column(row, "value"), 64)
 				ts.Check(err)
 			}
 		}

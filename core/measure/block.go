@@ -110,6 +110,9 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 		Warnings: append(append([]energy.Warning{}, at.notes...), recorder.said()...), Headline: []string{}, Windows: []result.Window{},
 	}
 	t := &trial{session: s, cell: cell, check: check, recorder: recorder, attempt: attempt, record: record, progress: progress}
+	if t.cold() { // a trial that fails early is of its regime, too
+		record.Regime = result.RegimeCooldown
+	}
 	for _, d := range check.Diagnostics {
 		if d.Severity != sdk.SeverityError {
 			t.warn(string(d.Severity)+"_parameter", energy.SeverityWarning, d.KeyPath+": "+d.Message)

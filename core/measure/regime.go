@@ -36,7 +36,7 @@ func (t *trial) coolDown(ctx context.Context) error {
 	}
 	t.progress(PhaseCooldown, 0, "")
 	c := &result.Cooldown{FromNs: sdk.MonoNow()}
-	t.record.Regime, t.record.Cooldown = result.RegimeCooldown, c
+	t.record.Cooldown = c
 	mostNs := c.FromNs + int64(t.cell.Protocol.CooldownS*1e9)
 	for {
 		now := look(ctx, &t.watch, func(m Monitor) map[string]device.Reading { return m.Read(t.gpus) })

@@ -99,6 +99,12 @@ func TestCooldownWithoutTemperature(t *testing.T) {
 			t.Errorf("%v, failed %+v", err, failed)
 		}
 	})
+	t.Run("fails before it", func(t *testing.T) {
+		_, _, failed, err := cold(t, 600).each(func(c *study.Cell) { c.Parameters["fault"] = "fail always" }).run(t.Context())
+		if err != nil || len(failed) != 1 || failed[0].Regime != result.RegimeCooldown {
+			t.Errorf("%v, failed %+v", err, failed)
+		}
+	})
 }
 
 func TestCooled(t *testing.T) {

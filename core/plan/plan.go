@@ -42,6 +42,8 @@ type Plan struct {
 	// LeastNs is the time that windows, conditioning and idling take; loading
 	// and warming up come on top and are not known before the first load.
 	LeastNs int64 `json:"least_ns"`
+	// MostCooldownNs is the most time that cooling down takes besides, in that regime.
+	MostCooldownNs int64 `json:"most_cooldown_ns,omitempty"`
 }
 
 // Cell names a cell of the plan.
@@ -72,6 +74,9 @@ func Build(s *study.Study, cells []study.Cell) Plan {
 		ids[i] = c.ID
 		p.Cells = append(p.Cells, Cell{ID: c.ID, Label: c.Label, Probe: c.Probe})
 		p.LeastNs += int64(blocks) * trialNs(c.Protocol, p.WindowsPerLoad)
+		if c.Protocol.Regime == study.RegimeCooldown {
+			p.MostCooldownNs += int64(blocks) * nanoseconds(c.Protocol.CooldownS)
+		}
 	}
 	for b := range blocks {
 		p.Blocks = append(p.Blocks, Block{Index: b, Order: permute(ids, s.Workload.Seed, b)})
@@ -89,9 +94,10 @@ func WindowsPerLoad(s *study.Study) int {
 }
 
 func trialNs(p study.Protocol, windows int) int64 {
-	seconds := p.IdleS + p.ConditioningS + float64(windows)*p.WindowS
-	return int64(seconds * float64(time.Second))
+	return nanoseconds(p.IdleS + p.ConditioningS + float64(windows)*p.WindowS)
 }
+
+func nanoseconds(s float64) int64 { return int64(s * float64(time.Second)) }
 
 // permute shuffles ids for one block. The generator is seeded by a hash of
 // everything that names the block, so that neighbouring blocks are unrelated.

@@ -38,7 +38,7 @@ func CSV(w io.Writer, s Summary) error {
 		}
 	}
 	keys := slices.Sorted(maps.Keys(axes))
-	header := []string{"study", "cell", "label", "boundary", "estimated", "domain", "metric", "unit", "value", "lo", "hi", "confidence", "method", "phase_method", "n", "random_rel", "systematic_rel", "cv", "trials", "excluded", "failed", "random_weights", "warnings", "absent"}
+	header := []string{"study", "cell", "label", "regime", "boundary", "estimated", "domain", "metric", "unit", "value", "lo", "hi", "confidence", "method", "phase_method", "n", "random_rel", "systematic_rel", "cv", "trials", "excluded", "failed", "random_weights", "warnings", "absent"}
 	for _, key := range keys {
 		header = append(header, "axis."+key)
 	}
@@ -52,7 +52,7 @@ func CSV(w io.Writer, s Summary) error {
 			}
 		}
 		for _, row := range c.rows() {
-			rows = append(rows, append(append([]string{s.Study, c.ID, c.Label}, row...), tail...))
+			rows = append(rows, append(append([]string{s.Study, c.ID, c.Label, c.Regime}, row...), tail...))
 		}
 	}
 	if err := out.WriteAll(rows); err != nil {

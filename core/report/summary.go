@@ -70,11 +70,13 @@ type Cell struct {
 	Estimated bool     `json:"estimated"`
 	Sources   []string `json:"sources"`
 	// Grouped: the samples are windows of one load (single_load), never ranked.
-	Grouped       bool     `json:"grouped,omitempty"`
-	RandomWeights bool     `json:"random_weights,omitempty"`
-	WorkHash      string   `json:"work_hash"`
-	Model         string   `json:"model"`
-	Devices       []string `json:"devices"`
+	Grouped       bool   `json:"grouped,omitempty"`
+	RandomWeights bool   `json:"random_weights,omitempty"`
+	WorkHash      string `json:"work_hash"`
+	// Regime is the thermal one, "hot" or "cooldown".
+	Regime  string   `json:"regime"`
+	Model   string   `json:"model"`
+	Devices []string `json:"devices"`
 	// Trials in the estimates, Excluded by a fatal warning, and Failed.
 	Trials   int `json:"trials"`
 	Excluded int `json:"excluded"`
@@ -195,7 +197,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 	s.group(o, &warnings)
 	s.Variances = variances(s.Cells)
 	for _, t := range trials {
-		if codes := fatal(t); len(codes) > 0 {
+		if codes := t.NotRankedBy(); len(codes) > 0 {
 			s.Excluded = append(s.Excluded, Excluded{Cell: t.Cell.ID, Label: t.Cell.Label, Block: t.Block, Codes: codes, Dir: t.Dir})
 		}
 	}
@@ -227,29 +229,6 @@ func failedTrial(t result.Trial) Failed {
 	return f
 }
 
-// fatal lists the codes that keep a trial out of estimates.
-func fatal(t result.Trial) []string {
-	var codes []string
-	add := func(list []energy.Warning) {
-		for _, w := range list {
-			if w.Severity == energy.SeverityFatal && !slices.Contains(codes, w.Code) {
-				codes = append(codes, w.Code)
-			}
-		}
-	}
-	add(t.Warnings)
-	for _, w := range t.Windows {
-		add(w.Warnings)
-	}
-	if len(codes) == 0 && !t.Ranked {
-		codes = append(codes, "not_ranked")
-	}
-	if len(codes) == 0 && len(t.Windows) == 0 {
-		codes = append(codes, "no_windows")
-	}
-	return codes
-}
-
 // collect sorts trials into cells. Trials of one cell under different
 // boundaries, workloads or models are different rows: averaging them would mix
 // what is never compared.
@@ -264,7 +243,7 @@ func collect(trials, failed []result.Trial) []Cell {
 			i = len(cells)
 			cells = append(cells, Cell{
 				ID: t.Cell.ID, Label: cmp.Or(t.Cell.Label, t.Cell.ID), Instance: t.Cell.Instance, Axes: t.Cell.Axes,
-				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Sources: []string{}, Devices: []string{},
+				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Regime: cmp.Or(t.Regime, study.RegimeHot), Sources: []string{}, Devices: []string{},
 				probe: t.Cell.Probe, probeID: t.Cell.ProbeID,
 			})
 		}
@@ -274,7 +253,7 @@ func collect(trials, failed []result.Trial) []Cell {
 		c := row(t)
 		c.describe(t)
 		c.trials = append(c.trials, t)
-		if len(fatal(t)) > 0 {
+		if len(t.NotRankedBy()) > 0 {
 			c.Excluded++
 			continue
 		}

@@ -36,6 +36,7 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.latencies()
 	p.phases()
 	p.energy()
+	p.regimes()
 	p.audit()
 	p.uncertainty()
 	p.calibrated()
