@@ -78,7 +78,6 @@ func (r recording) singleSpans(out *report) error {
 			return err
 		}
 		f := percent("T1", fmt.Sprintf("|ring/counter - 1|, worst of %d single spans of %s (%.2f s)", len(spans), phase, cut.seconds), cut.worst).atMost(0.5)
-		f.known = 9.5 // for the reason of spanNote
 		f.note = fmt.Sprintf("median %.2f %%, sum of all %+.2f %%; between the counter's moves: %s", 100*cut.median, 100*cut.sum, moves)
 		out.figures = append(out.figures, f)
 	}
