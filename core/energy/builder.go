@@ -52,7 +52,8 @@ func NewBuilder(d Domain) (*Builder, error) {
 
 // Append checks a batch and adds its good samples. Samples out of order, twice
 // or with impossible stamps are left out and counted; a missing batch or lost
-// samples leave a Gap.
+// samples leave a Gap. So does a batch with stamps and values of different number:
+// which belongs to which nobody knows.
 func (b *Builder) Append(batch Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,8 +77,9 @@ func (b *Builder) Append(batch Batch) {
 		b.lossPending, b.lost = true, b.lost+batch.Dropped
 	}
 	if len(batch.StampsNs) != len(batch.Values) {
-		b.note(CodeBatchShape, uint64(max(len(batch.StampsNs), len(batch.Values))-min(len(batch.StampsNs), len(batch.Values))), at)
+		b.note(CodeBatchShape, uint64(max(len(batch.StampsNs), len(batch.Values))), at)
 		b.lossPending = true
+		batch.StampsNs, batch.Values = nil, nil
 	}
 	if mark := max(b.completeUntil, batch.CompleteUntilNs); mark > 0 {
 		if b.completeUntil == 0 {
@@ -87,7 +89,7 @@ func (b *Builder) Append(batch Batch) {
 	} else if len(b.samples) == 0 {
 		b.horizon = earliest(batch.StampsNs)
 	}
-	for i := range min(len(batch.StampsNs), len(batch.Values)) {
+	for i := range batch.StampsNs {
 		b.add(Sample{MonoNs: batch.StampsNs[i], Value: batch.Values[i], Epoch: batch.Epoch})
 	}
 	switch {
@@ -190,6 +192,9 @@ func (b *Builder) TrimBefore(ns int64) {
 	if old > 0 {
 		b.gaps = slices.Clone(b.gaps[old:])
 	}
+	if len(b.samples) > 0 { // what was lost since the sample that is left still is
+		ns = min(ns, b.samples[0].MonoNs)
+	}
 	b.problems = slices.DeleteFunc(b.problems, func(p problem) bool { return p.lastNs < ns })
 }
 
@@ -252,7 +257,7 @@ var problemWords = map[string]string{
 	CodeStampsBackwards: "samples older than their predecessor were left out",
 	CodeDuplicate:       "repeated samples were left out",
 	CodeConflict:        "samples with another value at the same stamp were left out, the first was kept",
-	CodeBatchShape:      "batches carried unequal numbers of stamps and values; the unpaired rest was left out",
+	CodeBatchShape:      "samples of batches with unequal numbers of stamps and values were left out",
 	CodeSequenceGap:     "batches are missing",
 	CodeSequenceRepeat:  "batches arrived twice or out of order",
 	CodeDropped:         "samples were lost by the source",

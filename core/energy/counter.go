@@ -16,7 +16,8 @@ import (
 //
 // A hole between the edges loses nothing, since the counter went on; an edge in a
 // hole is at an unknown place of the counter's course. So only the edges take
-// from the coverage.
+// from the coverage, and a time in which it was seen to stand still and did not
+// catch up.
 func (q *query) counter() (Window, error) {
 	t, s := q.t, q.t.samples
 	t0, t1 := q.from+t.Domain.LagNs, q.to+t.Domain.LagNs
@@ -37,7 +38,7 @@ func (q *query) counter() (Window, error) {
 	}
 	w := Window{Samples: t.count(t0, t1)}
 	if !e0.ok || !e1.ok {
-		return q.counterDifference(w, i0, i1, t0, t1)
+		return q.counterDifference(w, [2]int{i0, i1}, [2]edge{e0, e1}, t0, t1)
 	}
 	w.Method = MethodCounterInterpolated
 	counts := delta(s[e0.a].Value, s[e1.a].Value) + e1.part - e0.part
@@ -49,7 +50,12 @@ func (q *query) counter() (Window, error) {
 	w.RandomRel = q.edgeModel(t.locatedTo(e0, h0, counts, q), t.locatedTo(e1, h1, counts, q))
 	q.doubtEdge("begin", h0)
 	q.doubtEdge("end", h1)
-	q.coverage(&w, union(h0, h1, t0, t1))
+	still := t.standstill(e0.b, e1.a)
+	q.coverage(&w, min(union(h0, h1, t0, t1)+still, t1-t0))
+	if still > 0 {
+		q.warn(CodeSampleGap, SeverityWarning, "the counter stood still for %s (period %s) and did not catch up: what was used then is not known", ms(still), ms(t.periodNs))
+		w.RandomRel = math.Hypot(w.RandomRel, float64(still)/float64(t1-t0)/math.Sqrt(3))
+	}
 	if !h0.wide() && !h1.wide() {
 		q.lossHarmless = true
 		if n := t.losses(s[e0.a].MonoNs, s[e1.b].MonoNs); n > 0 {
@@ -60,13 +66,20 @@ func (q *query) counter() (Window, error) {
 }
 
 // counterDifference is the fallback with its own error term, P*T/sqrt(6) for two
-// edges stale by up to one period T.
-func (q *query) counterDifference(w Window, i0, i1 int, t0, t1 int64) (Window, error) {
+// edges stale by up to one period T. at are the last reads before the edges. A
+// counter that stands still there is stale since its last change.
+func (q *query) counterDifference(w Window, at [2]int, edges [2]edge, t0, t1 int64) (Window, error) {
 	s, period := q.t.samples, q.t.periodNs
+	i0, i1 := at[0], at[1]
 	stale0, stale1 := hole{s[i0].MonoNs, t0}, hole{s[i1].MonoNs, t1}
 	worst := max(stale0.widthNs(), stale1.widthNs())
 	if worst > 3*period && !q.t.Domain.ChangesOnly {
 		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("no counter read within three periods before an edge: the last is %s old", ms(worst)))
+	}
+	for k, stale := range []*hole{&stale0, &stale1} {
+		if changed := s[edges[k].a].MonoNs; stale.toNs-changed > 3*period {
+			stale.fromNs, worst = changed, max(worst, stale.toNs-changed)
+		}
 	}
 	w.Method = MethodCounterDifference
 	w.EnergyJ = delta(s[i0].Value, s[i1].Value) * q.t.Domain.unit()

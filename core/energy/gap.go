@@ -2,6 +2,7 @@ package energy
 
 import (
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -10,6 +11,18 @@ import (
 func (t *Trace) lossAt(ns int64) bool {
 	i := sort.Search(len(t.gaps), func(i int) bool { return t.gaps[i].FromNs >= ns })
 	return i < len(t.gaps) && t.gaps[i].FromNs == ns
+}
+
+// lossAtEnd tells whether samples are known to be lost behind the last one. Their
+// gap has no end yet.
+func (t *Trace) lossAtEnd() bool {
+	if len(t.samples) == 0 {
+		return false
+	}
+	last := t.samples[len(t.samples)-1].MonoNs
+	return slices.ContainsFunc(t.problems, func(p problem) bool {
+		return p.lastNs >= last && (p.code == CodeDropped || p.code == CodeSequenceGap || p.code == CodeBatchShape)
+	})
 }
 
 // losses counts the spans of known loss between two samples' stamps.

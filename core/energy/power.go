@@ -27,7 +27,7 @@ func (q *query) power() (Window, error) {
 	case ReadingIntervalMean:
 		return q.integrate(MethodIntervalMean, d.shiftNs(), backfill, 0)
 	case ReadingInstant:
-		return q.integrate(MethodTrapezoid, d.shiftNs(), trapezoid, 0)
+		return q.integrate(MethodTrapezoid, d.shiftNs(), trapezoid, d.UpdateNs)
 	}
 	tiles := (q.to - q.from) / d.AveragingNs
 	if d.AveragingNs >= 3*q.t.periodNs && tiles >= 1 && tiles <= int64(len(q.t.samples)) {
@@ -51,7 +51,8 @@ func hold(a, _ int64, _, _ float64) float64     { return float64(a) }
 func backfill(_, b int64, _, _ float64) float64 { return float64(b) }
 
 // integrate adds up the segments between samples, cut exactly at the edges.
-// smear is the time over which one value is averaged (0 = its own segment).
+// smear is the time over which one value is averaged, or how old it may be where it
+// is read more often than it is made (0 = its own segment).
 func (q *query) integrate(method string, shift int64, mean rule, smear int64) (Window, error) {
 	t, s, n := q.t, q.t.samples, len(q.t.samples)
 	t0, t1 := q.from+shift, q.to+shift
@@ -95,11 +96,11 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 		held := i < 0 || i == n-1
 		doubtful := held || t.isGap(a.MonoNs, b.MonoNs)
 		if t.Domain.ChangesOnly { // silence says that a value held, unless what came is lost
-			doubtful = !held && t.lossAt(a.MonoNs) || i == n-1 && len(t.refusedIn(a.MonoNs, t1)) > 0
+			doubtful = !held && t.lossAt(a.MonoNs) || i == n-1 && (t.lossAtEnd() || len(t.refusedIn(a.MonoNs, t1)) > 0)
 		}
 		if doubtful {
 			uncovered += to - from
-			if !held {
+			if !held || t.Domain.ChangesOnly {
 				widest = max(widest, length)
 			}
 		}
@@ -195,6 +196,9 @@ func (q *query) reach(i0, i1 int, t0, t1 int64) error {
 		q.warn(CodeEdgeHeld, SeverityInfo, "the first sample was held back for %s to the window's begin", ms(s[0].MonoNs-t0))
 	}
 	if last := s[len(s)-1].MonoNs; last < t1 && !q.t.Domain.ChangesOnly {
+		if t1-last > slack && q.t.CompleteUntilNs < t1 {
+			return q.fail(CodeIncomplete, fmt.Sprintf("the source is complete until %d ns and is needed until %d ns", q.t.CompleteUntilNs, t1))
+		}
 		if t1-last > slack {
 			return q.fail(CodeNotCovered, fmt.Sprintf("the last sample is %s before the window's end", ms(t1-last)))
 		}

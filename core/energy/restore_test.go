@@ -20,8 +20,9 @@ func TestRestore(t *testing.T) {
 		{Sequence: 0, StampsNs: []int64{-1, 1e9, 2e9, 2e9, 15e8}, Values: []int64{0, 10, 20, 20, 20}, CompleteUntilNs: 2e9},
 		{Sequence: 2, StampsNs: []int64{3e9}, Values: []int64{30}, CompleteUntilNs: 3e9},
 		{Sequence: 2, StampsNs: []int64{3e9}, Values: []int64{31}},
-		{Sequence: 3, Dropped: 4, Epoch: 1, StampsNs: []int64{5e9, 6e9}, Values: []int64{50}, CompleteUntilNs: 1e9},
-		{Sequence: 4, Epoch: 0, StampsNs: []int64{7e9}, Values: []int64{70}, CompleteUntilNs: 9e9},
+		{Sequence: 3, Dropped: 4, Epoch: 1, StampsNs: []int64{5e9}, Values: []int64{50}, CompleteUntilNs: 1e9},
+		{Sequence: 4, Epoch: 1, StampsNs: []int64{6e9, 65e8}, Values: []int64{60}},
+		{Sequence: 5, Epoch: 0, StampsNs: []int64{7e9}, Values: []int64{70}, CompleteUntilNs: 9e9},
 	} {
 		b.Append(batch)
 	}

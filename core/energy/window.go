@@ -178,8 +178,15 @@ func (q *query) finish(w Window) (Window, error) {
 	w.GainRel, w.OffsetW, w.Estimated = d.Accuracy.GainRel, d.Accuracy.OffsetW, d.Estimated
 	duty, known := q.t.Duty()
 	w.CoverageRatio *= duty
+	seen := q.seen(w)
+	fewer := known && seen < 0.95*w.CoverageRatio
+	if fewer {
+		w.CoverageRatio, duty = seen, min(duty, seen)
+	}
 	w.AliasRel = aliasRel(duty)
 	switch {
+	case fewer:
+		q.warn(CodeDutySampled, SeverityWarning, "%d samples, each of which looks at %s, see no more than %.0f %% of the window, fewer than the sensor is said to give: a load in step with it is misread", w.Samples, ms(d.AveragingNs), 100*seen)
 	case !known:
 		q.warn(CodeDutyUnknown, SeverityWarning, "nobody says over what time a sample averages, or how often there is one, so the share of time that the sensor looks at is not known; a quarter is assumed, for coverage and error")
 	case duty < 1:
@@ -202,6 +209,16 @@ func (q *query) finish(w Window) (Window, error) {
 	}
 	w.Warnings = q.warnings
 	return w, nil
+}
+
+// seen is the share of a window that its samples can have looked at, whatever the
+// sensor says of its period; one more sample may have seen both edges.
+func (q *query) seen(w Window) float64 {
+	d := q.t.Domain
+	if d.ChangesOnly || d.AveragingNs <= 0 || d.Reading != ReadingInstant && d.Reading != ReadingTrailingMean {
+		return 1
+	}
+	return min(1, float64(w.Samples+1)*float64(d.AveragingNs)/float64(q.to-q.from))
 }
 
 // mostAliasRel is the half-width, at 95 %, of what a sensor that looks at part of

@@ -54,7 +54,7 @@ func cutTrace(t *energy.Trace, fromNs, toNs int64) energy.Stored {
 		}
 	}
 	for _, p := range t.Problems() {
-		if p.LastNs >= from && p.FirstNs <= to {
+		if p.LastNs >= begin && p.FirstNs <= to {
 			s.Problems = append(s.Problems, p)
 		}
 	}

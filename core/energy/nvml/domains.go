@@ -115,7 +115,7 @@ func probe(ctx context.Context, g gpu, host string, known []device.Sensor, clock
 		if err != nil {
 			return nil, fmt.Errorf("%s (%s): power ring: %w; energy counter: %w; %w", g.UUID(), facts.Model, ringErr, counterErr, err)
 		}
-		poll(d, what, int64(fieldPeriod), read)
+		poll(d, what, min(int64(fieldPeriod), d.UpdatePeriodNs/2), read)
 	}
 	if _, err := readField(g, fieldPowerAverage, scopeMemory); err == nil {
 		d := watts

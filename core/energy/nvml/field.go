@@ -8,7 +8,7 @@ import (
 )
 
 // How often power fields are read: twice in the sensor's period where they are
-// all there is, and often enough to tile one-second averages for memory, which
+// all there is (a reading between two would not be seen), and often enough to tile one-second averages for memory, which
 // is a column beside the headline.
 const (
 	fieldUpdateNs    = int64(100e6)

@@ -1,0 +1,212 @@
+package energy
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+// Sensors that do not do what their domains say.
+
+// counting is a counter that is read every 100 ms from 1 s to 13 s. It counts about
+// 300 W, but not between two stamps; then it goes on from where it stood, or catches
+// up.
+func counting(t *testing.T, d Domain, stillFromNs, stillToNs int64, catchesUp bool) *Trace {
+	t.Helper()
+	const step = int64(100e6)
+	var samples []Sample
+	var true_, shown, behind int64
+	for at := int64(1e9); at <= 13e9; at += step {
+		rise := 30_000 + at/step%7
+		true_ += rise
+		switch {
+		case at > stillFromNs && at <= stillToNs:
+			behind += rise
+		case catchesUp:
+			shown = true_
+		default:
+			shown = true_ - behind
+		}
+		if n := len(samples); !d.ChangesOnly || n == 0 || samples[n-1].Value != shown {
+			samples = append(samples, Sample{MonoNs: at, Value: shown})
+		}
+	}
+	return trace(t, d, 13e9, samples...)
+}
+
+// A counter that stops counting loses joules. The window says for how long.
+func TestACounterThatStandsStill(t *testing.T) {
+	const from, to = int64(1.55e9), int64(11.55e9)
+	changes := joules()
+	changes.ChangesOnly = true
+	for name, c := range map[string]struct {
+		fromNs, toNs int64
+		catchesUp    bool
+		covered      float64
+		fatal        bool
+	}{
+		"never":                   {0, 0, false, 1, false},
+		"in the middle":           {4e9, 7e9, false, 0.69, true},
+		"shortly":                 {4e9, 4.5e9, false, 0.94, false},
+		"from the middle on":      {6e9, 14e9, false, 0.44, true},
+		"from the begin on":       {0, 7e9, false, 0.445, true},
+		"and is right afterwards": {4e9, 7e9, true, 1, false},
+	} {
+		for kind, d := range map[string]Domain{"reads": joules(), "changes": changes} {
+			w, err := counting(t, d, c.fromNs, c.toNs, c.catchesUp).Window(from, to)
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, kind, err)
+				continue
+			}
+			near(t, name+", "+kind+": coverage", w.CoverageRatio, c.covered, 0.02)
+			if w.Fatal() != c.fatal || code(w, CodeSampleGap) != (c.covered < 1) {
+				t.Errorf("%s, %s: %+v", name, kind, w.Warnings)
+			}
+			if off := math.Abs(w.EnergyJ/3000.8 - 1); off > 4*w.RandomRel {
+				t.Errorf("%s, %s: %.1f J are %.3f off and the error is said to be %.3f", name, kind, w.EnergyJ, off, w.RandomRel)
+			}
+		}
+	}
+}
+
+// A device that draws less for a while makes a coarse counter rise late: nothing is
+// lost where it rises by what the time before it says.
+func TestACoarseCounter(t *testing.T) {
+	d := joules()
+	var samples []Sample
+	for at := int64(0); at <= 30e9; at += 100e6 {
+		samples = append(samples, Sample{MonoNs: at, Value: at / 1e9 * 300_000}) // 300 W, told once a second
+	}
+	w, err := trace(t, d, 30e9, samples...).Window(2.5e9, 27.5e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "energy", w.EnergyJ, 7500, 1e-9)
+	near(t, "coverage", w.CoverageRatio, 0.96, 1e-9) // half a second in the long steps at both edges
+}
+
+// A sensor that gives fewer samples than it is said to looks at less of the time.
+func TestFewerSamplesThanPromised(t *testing.T) {
+	d := watts(ReadingInstant)
+	d.AveragingNs = 100e6
+	every := func(stepNs int64) Window {
+		var samples []Sample
+		for at := int64(1e9); at < 12e9; at += stepNs {
+			samples = append(samples, Sample{MonoNs: at, Value: 300_000})
+		}
+		w, err := trace(t, d, 12e9, samples...).Window(1.05e9, 11.05e9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	if w := every(102e6); w.CoverageRatio < 0.98 || w.AliasRel != 0 || code(w, CodeDutySampled) {
+		t.Errorf("a sensor that is 2 %% slow: %+v", w)
+	}
+	w := every(200e6)
+	near(t, "coverage", w.CoverageRatio, 0.51, 1e-9)
+	near(t, "aliasing", w.AliasRel, aliasRel(0.51), 1e-9)
+	if !code(w, CodeDutySampled) || w.Fatal() {
+		t.Errorf("%+v", w.Warnings)
+	}
+	d.AveragingNs = 1e9 // averages that overlap see all of it
+	if w := every(200e6); w.CoverageRatio != 1 || code(w, CodeDutySampled) {
+		t.Errorf("overlapping averages: %+v", w)
+	}
+}
+
+// A value that is read more often than it is made may be as old as its period.
+func TestReadsFasterThanTheSensor(t *testing.T) {
+	d := watts(ReadingInstant)
+	d.AveragingNs = 100e6
+	var samples []Sample
+	for at := int64(1e9); at < 4e9; at += 10e6 {
+		samples = append(samples, Sample{MonoNs: at, Value: 300_000})
+	}
+	w, err := trace(t, d, 4e9, samples...).Window(2.05e9, 3.05e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "random error", w.RandomRel, 0.1/math.Sqrt(6), 1e-9)
+}
+
+// What a source lost after its last sample is lost, though nothing shows yet when
+// its next sample will be. Silence then does not say that the value held.
+func TestLossBehindTheLastSample(t *testing.T) {
+	d := watts(ReadingInstant)
+	d.AveragingNs, d.ChangesOnly = 100e6, true
+	for name, loss := range map[string]Batch{
+		"dropped": {Sequence: 1, Dropped: 40, CompleteUntilNs: 12e9},
+		"missing": {Sequence: 3, CompleteUntilNs: 12e9},
+		"damaged": {Sequence: 1, CompleteUntilNs: 12e9, StampsNs: []int64{3e9, 4e9}, Values: []int64{1}},
+	} {
+		b, err := NewBuilder(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Append(Batch{CompleteUntilNs: 1e9, StampsNs: []int64{1e9}, Values: []int64{300_000}})
+		silent, after := loss, Batch{Sequence: loss.Sequence + 1, CompleteUntilNs: 13e9}
+		b.Append(silent)
+		b.Append(after)
+		judge := func(when string, tr *Trace) {
+			w, err := tr.Window(2e9, 10e9)
+			if err != nil || w.CoverageRatio != 0 || !w.Fatal() || !code(w, CodeSampleGap) {
+				t.Errorf("%s, %s: %+v, %v", name, when, w, err)
+			}
+		}
+		s := b.Snapshot()
+		judge("at once", s)
+		again, err := Restore(Stored{Domain: s.Domain, CompleteUntilNs: s.CompleteUntilNs, Samples: s.Samples(), Gaps: s.Gaps(), Problems: s.Problems()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		judge("restored", again)
+		b.TrimBefore(1.9e9)
+		judge("trimmed", b.Snapshot())
+	}
+}
+
+// Which value belongs to which stamp nobody knows where their numbers differ.
+func TestStampsWithoutTheirValues(t *testing.T) {
+	b, err := NewBuilder(watts(ReadingIntervalMean))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(20) {
+		batch := Batch{Sequence: uint64(i), CompleteUntilNs: i*200e6 + 100e6, StampsNs: []int64{i * 200e6, i*200e6 + 100e6}, Values: []int64{300_000, 300_000}}
+		if i == 10 {
+			batch.Values = []int64{900_000}
+		}
+		b.Append(batch)
+	}
+	w, err := b.Snapshot().Window(1e9, 3e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "energy", w.EnergyJ, 600, 1e-9)
+	near(t, "coverage", w.CoverageRatio, 0.85, 1e-9)
+	if !code(w, CodeBatchShape) || !code(w, CodeSampleGap) {
+		t.Errorf("%+v", w.Warnings)
+	}
+}
+
+// A window that only more waiting can complete is not one that nothing can.
+func TestAShortWindowOfALongAverageWaits(t *testing.T) {
+	d := watts(ReadingTrailingMean)
+	d.AveragingNs = 1e9
+	var samples []Sample
+	for at := int64(1e9); at <= 4e9; at += 100e6 {
+		samples = append(samples, Sample{MonoNs: at, Value: 300_000})
+	}
+	if _, err := trace(t, d, 3e9, samples[:21]...).Window(2.5e9, 3e9); !errors.Is(err, ErrIncomplete) {
+		t.Error(err)
+	}
+	w, err := trace(t, d, 4e9, samples...).Window(2.5e9, 3e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "energy", w.EnergyJ, 150, 1e-9)
+	if _, err := trace(t, d, 4e9, samples[:21]...).Window(2.5e9, 3e9); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a source that is complete and silent: %v", err)
+	}
+}
