@@ -19,7 +19,7 @@ func engine() openaiserver.Engine {
 	counted := &statistics{}
 	return openaiserver.Engine{
 		Name: "tensorrt", Version: version, Doc: "TensorRT-LLM's server, trtllm-serve, started in your own environment or an image, or one that is running.",
-		Parameters: parameters(), Command: command, Env: environment, Dialect: dialect(), Speak: speak, Ready: "/health",
+		Parameters: parameters(), Command: command, Env: environment, Dialect: loadgen.TensorRT(), Speak: speak, Ready: "/health",
 		Stages: stages, Faults: faults, Build: plan, Count: counted.read, Settle: counted.settle, ReadBack: counted.readBack,
 		Check: check, Devices: devices, Containers: true,
 		// A server looks once a second whether its client is still there.
@@ -71,23 +71,13 @@ func environment(openaiserver.Launch) []string {
 	return []string{"TRTLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1"}
 }
 
-// dialect is exact: the server refuses what it does not know. min_tokens is left
-// out: ignore_eos alone makes lengths exact, and the PyTorch back end answers
-// min_tokens with a write to the GPU for each request in each step.
-func dialect() loadgen.Dialect {
-	d := loadgen.TensorRT()
-	d.MinTokens = ""
-	return d
-}
-
-// speak asks for token ids instead of text; an answer has one of them.
+// speak asks for text instead of token ids where the study wants it made.
 func speak(d loadgen.Dialect, settings sdk.Table) loadgen.Dialect {
 	if settings.Bool("detokenize", false) {
 		d.IDs = ""
-		return d
+		d.Extra = maps.Clone(d.Extra)
+		delete(d.Extra, "detokenize")
 	}
-	d.Extra = maps.Clone(d.Extra)
-	d.Extra["detokenize"] = false
 	return d
 }
 

@@ -109,11 +109,14 @@ func LlamaCppNative() Dialect {
 	}
 }
 
-// TensorRT is the dialect of trtllm-serve, which refuses any field that it
-// does not know.
+// TensorRT is the dialect of trtllm-serve, which refuses any field that it does not
+// know. An answer has token ids or, with detokenize, text, never both. ignore_eos
+// alone makes lengths exact: the PyTorch back end answers min_tokens with a write to
+// the GPU for each request in each step.
 func TensorRT() Dialect {
 	d := openAI()
-	d.MinTokens, d.IDs = "min_tokens", "choices.0.token_ids"
+	d.IDs = "choices.0.token_ids"
+	d.Extra["detokenize"] = false
 	return d
 }
 

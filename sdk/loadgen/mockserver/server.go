@@ -196,7 +196,7 @@ func findMaxTokens(body []byte) int {
 // known are the members that a strict server takes.
 var known = map[string]bool{
 	"model": true, "prompt": true, "max_tokens": true, "min_tokens": true, "ignore_eos": true, "temperature": true,
-	"top_p": true, "top_k": true, "seed": true, "stream": true, "stream_options": true,
+	"top_p": true, "top_k": true, "seed": true, "stream": true, "stream_options": true, "detokenize": true,
 }
 
 func parse(body []byte) (prompt []uint32, maxTokens int, unknown string, err error) {
