@@ -20,4 +20,4 @@ for name in steady zeus-short zeus-long; do
   cp "/tmp/$name.jsonl" "$out/"
   "$bin/compare" "$out"/results/gpu-"$name"-* "$out/$name.jsonl" | tee "$out/$name.compare.txt" || true
 done
-"$bin/observer" "$bin/worker.py" "${PAIRS:-3}" "${SECONDS_EACH:-10}" | tee "$out/observer.txt"
+"$bin/observer" "$bin/worker.py" "${QUADS:-6}" "${SECONDS_EACH:-10}" | tee "$out/observer.txt"

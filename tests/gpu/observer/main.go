@@ -1,51 +1,81 @@
-// Command observer asks what llem's NVML source costs the load that it watches: it
-// runs a steady CUDA load (standard input and output of `python3 WORKER`, the
-// worker of torchload) in stretches with the source streaming and stretches
-// without, ABBA, and compares joules per pass by the energy counter, which counts
-// whether anybody looks or not.
+// Command observer asks what llem's NVML source costs the load that it watches: a
+// steady CUDA load (`python3 WORKER`, the worker of torchload) runs without a pause,
+// llem's source streams in half of its stretches, and joules per pass are compared
+// by the energy counter, which counts whether anybody looks or not.
 //
-//	observer WORKER [PAIRS] [SECONDS]
+//	observer WORKER [QUADS] [SECONDS] [SEED]
+//
+// plan.go says in which order the stretches come, stretch.go takes them, and
+// effect.go says what they show. What made an earlier figure coarse, and is mended
+// by design:
+//
+//   - Passes of two kinds of work have two powers, so that a stretch cut inside a pass
+//     was off by up to a seventh of a pass. All of a pass is one kind of work here.
+//   - The source reads the energy counter every 10 s. Stretches of 8 s held none or
+//     one of these reads; a multiple of 10 s holds as many each time.
+//   - A card warms up for minutes. Now nothing pauses between stretches, the first
+//     quad is thrown away by plan, and a quad (ABBA or BAAB, drawn) cancels a drift.
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
 	llemnvml "github.com/llenergymeasure/llem/core/energy/nvml"
-	"github.com/llenergymeasure/llem/core/stats"
 	"github.com/llenergymeasure/llem/sdk"
 )
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: observer WORKER [PAIRS] [SECONDS]")
-		os.Exit(2)
-	}
-	number := func(i, usual int) int {
-		if len(os.Args) > i {
-			if n, err := strconv.Atoi(os.Args[i]); err == nil && n > 0 {
-				return n
-			}
-		}
-		return usual
-	}
-	if err := run(os.Args[1], number(2, 6), time.Duration(number(3, 15))*time.Second); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "observer:", err)
 		os.Exit(1)
 	}
 }
 
-func run(worker string, pairs int, length time.Duration) error {
-	load, err := start(worker)
+// settings of a run: 6 quads of 10 s, and the one thrown away, are 5.5 minutes.
+type settings struct {
+	worker string
+	quads  int
+	length time.Duration
+	seed   uint64
+}
+
+func parse(args []string) (settings, error) {
+	s := settings{quads: 6, length: counterPeriod, seed: 1}
+	if len(args) < 1 || len(args) > 4 {
+		return s, errors.New("usage: observer WORKER [QUADS] [SECONDS] [SEED]")
+	}
+	s.worker = args[0]
+	numbers := []int{s.quads, int(s.length / time.Second), int(s.seed)}
+	for i, text := range args[1:] {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return s, fmt.Errorf("%q is no number above 0; usage: observer WORKER [QUADS] [SECONDS] [SEED]", text)
+		}
+		numbers[i] = n
+	}
+	s.quads, s.length, s.seed = numbers[0], time.Duration(numbers[1])*time.Second, uint64(numbers[2])
+	if s.quads < 2 {
+		return s, errors.New("one quad gives no interval: ask for 2 or more")
+	}
+	if s.length%counterPeriod != 0 {
+		return s, fmt.Errorf("stretches of %v hold now more and now fewer of the counter's reads, one in %v: ask for a multiple of it", s.length, counterPeriod)
+	}
+	return s, nil
+}
+
+func run(args []string) error {
+	s, err := parse(args)
+	if err != nil {
+		return err
+	}
+	load, err := start(s.worker)
 	if err != nil {
 		return err
 	}
@@ -58,51 +88,45 @@ func run(worker string, pairs int, length time.Duration) error {
 	if r != nvml.SUCCESS {
 		return fmt.Errorf("GPU %s: %v", load.uuid, lib.ErrorString(r))
 	}
-	if _, err := stretch(load, gpu, 2*length); err != nil { // warm
-		return err
+	bench := rig{
+		now:  sdk.MonoNow,
+		pass: load.pass,
+		milliJ: func() (uint64, error) {
+			value, r := gpu.GetTotalEnergyConsumption()
+			if r != nvml.SUCCESS {
+				return 0, fmt.Errorf("read the energy counter: %v", lib.ErrorString(r))
+			}
+			return value, nil
+		},
+		celsius: func() int {
+			value, r := gpu.GetTemperature(nvml.TEMPERATURE_GPU)
+			if r != nvml.SUCCESS {
+				return -1
+			}
+			return int(value)
+		},
+		watch: watch,
 	}
-	var with, without []float64
-	for i := range pairs {
-		for _, watched := range [][]bool{{false, true}, {true, false}}[i%2] {
-			end := func() {}
-			if watched {
-				if end, err = watch(); err != nil {
-					return err
-				}
-			}
-			perPass, err := stretch(load, gpu, length)
-			end()
-			if err != nil {
-				return err
-			}
-			fmt.Printf("watched %-5v %.6f J/pass\n", watched, perPass)
-			if watched {
-				with = append(with, perPass)
-			} else {
-				without = append(without, perPass)
-			}
-		}
-	}
-	c, err := stats.ComparePaired(stats.Spec{Metric: "energy per pass", Unit: "J"}, without, with)
+	quads := order(s.quads, s.seed)
+	fmt.Printf("GPU %s, %d quads of stretches of %v, seed %d; the first quad is thrown away by plan\n", load.uuid, len(quads), s.length, s.seed)
+	taken, err := bench.take(quads, s.length, os.Stdout)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("watched / not watched: %+.4f %% [%+.4f, %+.4f] over %d pairs of %v (CV %.4f %%)\n", 100*(c.Ratio-1), 100*(*c.Lo-1), 100*(*c.Hi-1), c.N, length, 100*stats.CV(without))
-	return nil
+	return tell(os.Stdout, taken[1:])
 }
 
-// watch streams all that the source reads, as a study does, and looks at the
-// device once a second.
-func watch() (end func(), err error) {
+// watch streams all that the source reads, as a study does, and looks at the device
+// once a second.
+func watch() (end func() error, err error) {
 	source := llemnvml.New()
 	if _, err := source.Open(context.Background(), sdk.OpenRequest{}); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan struct{})
+	streamed := make(chan error, 1)
 	go func() {
-		defer close(over)
-		_ = source.Stream(ctx, func(sdk.SampleBatch) error { return nil })
+		streamed <- source.Stream(ctx, func(sdk.SampleBatch) error { return nil })
 	}()
 	go func() {
 		tick := time.NewTicker(time.Second)
@@ -116,130 +140,12 @@ func watch() (end func(), err error) {
 			}
 		}
 	}()
-	return func() {
+	return func() error {
 		cancel()
-		<-over
-		_ = source.Close(context.Background())
+		err := <-streamed
+		for _, e := range source.Events(0) {
+			fmt.Printf("event %s: %s\n", e.Code, e.Message)
+		}
+		return errors.Join(err, source.Close(context.Background()))
 	}, nil
-}
-
-// stretch runs passes for a time and returns joules per pass. Both ends lie on
-// changes of the counter, between which the passes are counted to the fraction.
-func stretch(l *load, gpu nvml.Device, length time.Duration) (float64, error) {
-	type edge struct {
-		at int64
-		mj uint64
-	}
-	change := func() (edge, error) {
-		last, r := gpu.GetTotalEnergyConsumption()
-		for r == nvml.SUCCESS {
-			value, ret := gpu.GetTotalEnergyConsumption()
-			if r = ret; value != last {
-				return edge{sdk.MonoNow(), value}, nil
-			}
-		}
-		return edge{}, fmt.Errorf("read the energy counter: %v", r)
-	}
-	results := make(chan edge, 2)
-	failed := make(chan error, 1)
-	stop := make(chan struct{})
-	go func() {
-		for _, wait := range []time.Duration{time.Second, length} {
-			time.Sleep(wait)
-			e, err := change()
-			if err != nil {
-				failed <- err
-				break
-			}
-			results <- e
-		}
-		close(stop)
-	}()
-	var ends []int64
-	for running := true; running; {
-		end, err := l.pass()
-		if err != nil {
-			return 0, err
-		}
-		ends = append(ends, end)
-		select {
-		case <-stop:
-			running = len(ends) < 2
-		default:
-		}
-	}
-	end, err := l.pass() // one more, so that the last edge lies between two ends
-	if err != nil {
-		return 0, err
-	}
-	ends = append(ends, end)
-	select {
-	case err := <-failed:
-		return 0, err
-	default:
-	}
-	a, b := <-results, <-results
-	passes := position(ends, b.at) - position(ends, a.at)
-	if !(passes > 0) || math.IsInf(passes, 0) {
-		return 0, fmt.Errorf("%v passes between the edges", passes)
-	}
-	return float64(b.mj-a.mj) / 1e3 / passes, nil
-}
-
-// position is how many passes had ended at a time, to the fraction.
-func position(ends []int64, at int64) float64 {
-	for i := 1; i < len(ends); i++ {
-		if ends[i] >= at {
-			return float64(i-1) + float64(at-ends[i-1])/float64(ends[i]-ends[i-1])
-		}
-	}
-	return math.Inf(1)
-}
-
-// load is the worker process.
-type load struct {
-	process *exec.Cmd
-	in      io.WriteCloser
-	out     *json.Decoder
-	uuid    string // of the GPU that it runs on
-}
-
-func start(worker string) (*load, error) {
-	l := &load{process: exec.Command("python3", worker)}
-	l.process.Stderr = os.Stderr
-	var err error
-	if l.in, err = l.process.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := l.process.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	l.out = json.NewDecoder(out)
-	if err := l.process.Start(); err != nil {
-		return nil, err
-	}
-	if err := json.NewEncoder(l.in).Encode(map[string]any{"size": 8192, "decode_rows": 65536, "batch": 16, "zeus_log": ""}); err != nil {
-		return nil, err
-	}
-	var ready struct{ UUID string }
-	if err := l.out.Decode(&ready); err != nil {
-		return nil, err
-	}
-	l.uuid = ready.UUID
-	return l, nil
-}
-
-func (l *load) pass() (endNs int64, err error) {
-	if err := json.NewEncoder(l.in).Encode(map[string]int{"prefill": 50, "decode": 200}); err != nil {
-		return 0, err
-	}
-	var a struct{ End int64 }
-	err = l.out.Decode(&a)
-	return a.End, err
-}
-
-func (l *load) end() {
-	_ = l.in.Close()
-	_ = l.process.Wait()
 }
