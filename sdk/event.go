@@ -65,8 +65,8 @@ type PassRecord struct {
 // Completion is one request's outcome.
 type Completion struct {
 	Request      uint32 // index of the work item
-	IntendedNs   int64  // open loop: the Run's start + ArrivalOffsetNs, to 1 ms; else 0: as sent
-	SentNs       int64  // when its bytes were first written, or tried to be; never 0
+	IntendedNs   int64  // open loop: the Run's start + ArrivalOffsetNs, to 1 ms; else 0: as sent, or as its pass began
+	SentNs       int64  // when it, or its static batch, went to the engine, or was tried to; never 0
 	FirstNs      int64  // first token, 0 if none came
 	LastNs       int64  // last token, 0 if none came
 	PromptTokens uint32

@@ -192,7 +192,11 @@ func (p *Pass) Begin() { p.BeginAt(MonoNow()) }
 
 // BeginAt is Begin with a stamp that was taken elsewhere, such as in a worker
 // process. It lies after the end of the pass before.
-func (p *Pass) BeginAt(ns int64) { p.record.BeginNs = ns }
+func (p *Pass) BeginAt(ns int64) {
+	p.run.mu.Lock()
+	defer p.run.mu.Unlock()
+	p.record.BeginNs = ns
+}
 
 // End stamps the pass's end, after a synchronisation, and sends its record.
 // Further calls do nothing.
@@ -266,11 +270,9 @@ func (r *Run) Next(ctx context.Context) (Request, bool) {
 	return request, true
 }
 
-// Complete records one request's outcome.
+// Complete records one request's outcome. A request without an intended stamp was
+// due when it was sent or, in a batch loop, when its pass began.
 func (r *Run) Complete(c Completion) {
-	if c.IntendedNs == 0 {
-		c.IntendedNs = c.SentNs
-	}
 	if c.Failed() {
 		r.failed.Add(1)
 	}
@@ -278,6 +280,12 @@ func (r *Run) Complete(c Completion) {
 	r.outputTokens.Add(int64(c.OutputTokens))
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c.IntendedNs == 0 {
+		c.IntendedNs = c.SentNs
+		if p := r.pass; p != nil {
+			c.IntendedNs = min(c.SentNs, p.record.BeginNs)
+		}
+	}
 	if p := r.pass; p != nil {
 		p.record.Requests++
 		p.record.PromptTokens += int64(c.PromptTokens)

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,45 @@ func TestWarningsOfARunAreBounded(t *testing.T) {
 		}
 		if last := list[mostWarnings]; last.Code != "warnings_left_out" || !strings.HasPrefix(last.Message, "9 more") {
 			t.Errorf("the last one is %+v", last)
+		}
+	}
+}
+
+// A request is due when it is sent or, in a batch loop, when its pass begins; what a
+// plugin says stays.
+func TestIntendedStamps(t *testing.T) {
+	intended := func(loop Loop) (all []int64) {
+		run := NewRun(RunSpec{Loop: loop, RequestsPerPass: 3}, &Work{Items: make([]WorkItem, 3)}, func(e RunEvent) {
+			if list, ok := e.(Completions); ok {
+				for _, c := range list {
+					all = append(all, c.IntendedNs)
+				}
+			}
+		})
+		complete := func() {
+			run.Complete(Completion{SentNs: 100})
+			run.Complete(Completion{Request: 1, SentNs: 150})
+			run.Complete(Completion{Request: 2, SentNs: 150, IntendedNs: 120})
+		}
+		if loop == LoopBatch {
+			for pass := range run.Passes(t.Context()) {
+				pass.BeginAt(100)
+				complete()
+			}
+		} else {
+			for range 3 {
+				run.Next(t.Context())
+			}
+			complete()
+		}
+		if _, err := run.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	for loop, want := range map[Loop][]int64{LoopBatch: {100, 100, 120}, LoopClosed: {100, 150, 120}} {
+		if got := intended(loop); !slices.Equal(got, want) {
+			t.Errorf("%s: intended %v, want %v", loop, got, want)
 		}
 	}
 }

@@ -27,11 +27,11 @@ type sloLimit struct {
 	of      func(c sdk.Completion, limitNs float64) verdict
 }
 
-func sloLimits(slo study.SLO) []sloLimit {
+func sloLimits(slo study.SLO, start func(sdk.Completion) int64) []sloLimit {
 	var set []sloLimit
 	for _, l := range []sloLimit{
 		{"slo.ttft_ms", slo.TTFTMs, noFirstToken, func(c sdk.Completion, limitNs float64) verdict {
-			return within(hasFirst(c), float64(c.FirstNs-dueNs(c)), limitNs)
+			return within(hasFirst(c), float64(c.FirstNs-start(c)), limitNs)
 		}},
 		{"slo.tpot_ms", slo.TPOTMs, noSecondToken, func(c sdk.Completion, limitNs float64) verdict {
 			if c.OutputTokens == 1 {
@@ -41,7 +41,7 @@ func sloLimits(slo study.SLO) []sloLimit {
 			return within(known, float64(between), limitNs*float64(gaps))
 		}},
 		{"slo.e2e_ms", slo.E2EMs, noLastToken, func(c sdk.Completion, limitNs float64) verdict {
-			return within(hasLast(c), float64(c.LastNs-dueNs(c)), limitNs)
+			return within(hasLast(c), float64(c.LastNs-start(c)), limitNs)
 		}},
 	} {
 		if l.limitMs > 0 {
@@ -61,12 +61,12 @@ func within(known bool, ns, limitNs float64) verdict {
 	return exceeds
 }
 
-// goodput counts the requests of a window that met every limit, from the intended
-// send. Requests that failed or were broken off never do, nor do those of which it is
-// not known. Where no request could have been judged by a limit, there is no goodput:
+// goodput counts the requests of a window that met every limit, from the send
+// that their latencies run from. Requests that failed or were broken off never do, nor
+// do those of which it is not known. Where no request could have been judged by a limit, there is no goodput:
 // 0 would say that the deployment is too slow.
 func goodput(slo study.SLO, w result.Window, done []sdk.Completion) *result.Goodput {
-	limits := sloLimits(slo)
+	limits := sloLimits(slo, startOf(w))
 	if len(limits) == 0 {
 		return nil
 	}

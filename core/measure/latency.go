@@ -20,11 +20,12 @@ const leastLatencies = 2
 //	TPOT  = (last token - first token) / (output tokens - 1)
 //	queue = actual send - intended send
 //
-// and the gaps between arrivals. TTFT and E2E are taken from the intended send and
-// from the actual one. Requests that failed or were broken off are left out; the
-// window's own counts tell how many those are.
+// and the gaps between arrivals. TTFT and E2E are taken from the send that startOf
+// names, and from the actual one. Requests that failed or were broken off are left
+// out; the window's own counts tell how many those are.
 func latencies(w *result.Window, done []sdk.Completion) {
 	w.LatenciesAbsent = map[string]string{}
+	start := startOf(*w)
 	of := func(name, unknown string, take func(sdk.Completion) (int64, bool)) *result.Quantiles {
 		var ns []int64
 		without := 0
@@ -49,7 +50,7 @@ func latencies(w *result.Window, done []sdk.Completion) {
 		q.Without = without
 		return q
 	}
-	w.TTFT = of("ttft", noFirstToken, func(c sdk.Completion) (int64, bool) { return c.FirstNs - dueNs(c), hasFirst(c) })
+	w.TTFT = of("ttft", noFirstToken, func(c sdk.Completion) (int64, bool) { return c.FirstNs - start(c), hasFirst(c) })
 	w.TTFTSent = of("ttft_sent", noFirstToken, func(c sdk.Completion) (int64, bool) { return c.FirstNs - c.SentNs, hasFirst(c) })
 	w.TPOT = of("tpot", noSecondToken, func(c sdk.Completion) (int64, bool) {
 		between, gaps, known := outputTime(c)
@@ -58,7 +59,7 @@ func latencies(w *result.Window, done []sdk.Completion) {
 		}
 		return int64(math.Round(float64(between) / float64(gaps))), true
 	})
-	w.E2E = of("e2e", noLastToken, func(c sdk.Completion) (int64, bool) { return c.LastNs - dueNs(c), hasLast(c) })
+	w.E2E = of("e2e", noLastToken, func(c sdk.Completion) (int64, bool) { return c.LastNs - start(c), hasLast(c) })
 	w.E2ESent = of("e2e_sent", noLastToken, func(c sdk.Completion) (int64, bool) { return c.LastNs - c.SentNs, hasLast(c) })
 	w.Queue = of("queue", "no request has a stamp of its sending", func(c sdk.Completion) (int64, bool) { return c.SentNs - dueNs(c), c.SentNs != 0 })
 	var why string
@@ -79,6 +80,18 @@ const (
 
 // finished requests have a latency; failed ones and those broken off do not.
 func finished(c sdk.Completion) bool { return !c.Failed() && c.FinishReason != "aborted" }
+
+// startOf is the send that the latencies of a window run from. In loops of single
+// requests that is the intended one, so that a client that lags shows. In passes of
+// batches nobody waits for an answer while a batch before it is computed: it is when
+// the request's own batch went to the engine, and the wait since the pass began is
+// queue time.
+func startOf(w result.Window) func(sdk.Completion) int64 {
+	if w.Passes > 0 {
+		return func(c sdk.Completion) int64 { return c.SentNs }
+	}
+	return dueNs
+}
 
 // dueNs is the intended send. Without one the request was sent when it was due.
 func dueNs(c sdk.Completion) int64 {

@@ -68,6 +68,29 @@ func TestLatenciesByHand(t *testing.T) {
 	}
 }
 
+// In passes of batches the wait for the batches before is queue time, and no part of
+// TTFT, E2E and goodput.
+func TestLatenciesOfBatchesRunFromTheirSubmission(t *testing.T) {
+	done := []sdk.Completion{answer(0, 30, 100, 8), answer(0, 30, 100, 8), answer(100, 130, 200, 8), answer(100, 130, 200, 8)}
+	w := result.Window{ToNs: 1e9, Passes: 1, Requests: 4}
+	latencies(&w, done)
+	for name, c := range map[string]struct {
+		got    *result.Quantiles
+		meanMs int64
+	}{"TTFT": {w.TTFT, 30}, "TTFT sent": {w.TTFTSent, 30}, "E2E": {w.E2E, 100}, "E2E sent": {w.E2ESent, 100}, "queue": {w.Queue, 50}} {
+		if c.got == nil || c.got.MeanNs != c.meanMs*ms {
+			t.Errorf("%s: %+v", name, c.got)
+		}
+	}
+	if g := goodput(study.SLO{TTFTMs: 30, E2EMs: 100}, w, done); g.Met != 4 {
+		t.Errorf("goodput of batches %+v", g)
+	}
+	w.Passes = 0
+	if g := goodput(study.SLO{TTFTMs: 30, E2EMs: 100}, w, done); g.Met != 2 {
+		t.Errorf("goodput of requests that wait for their client %+v", g)
+	}
+}
+
 // Of the numbers 1 to n in any order, by numpy's rule and the tables of the sign test.
 func TestQuantilesAndBounds(t *testing.T) {
 	upTo := func(n int64) []int64 {

@@ -23,18 +23,29 @@ type latency struct {
 	actual bool
 }
 
-// latencyList holds those from the intended send first: they are the reported ones.
+// latencyList holds the reported ones first. Those of batches run from when the
+// request's batch was submitted, others from the intended send.
 func latencyList() []latency {
 	return []latency{
-		{name: "ttft", key: "ttft", title: "TTFT, from the intended send", missing: "the requests carry no stamp of their first token", of: func(w result.Window) *result.Quantiles { return w.TTFT }},
+		{name: "ttft", key: "ttft", title: "TTFT, from the intended send (batches: their submission)", missing: "the requests carry no stamp of their first token", of: func(w result.Window) *result.Quantiles { return submitted(w, w.TTFT, w.TTFTSent) }},
 		{name: "tpot", key: "tpot", title: "TPOT", missing: "the requests carry no stamps of several tokens", of: func(w result.Window) *result.Quantiles { return w.TPOT }},
 		{name: "itl", key: "arrival_gaps", title: "ITL, between tokens", of: gapsBetween(result.BetweenTokens)},
 		{name: "chunk_gap", key: "arrival_gaps", title: "gaps between chunks of several tokens (no ITL)", of: gapsBetween("")},
-		{name: "e2e", key: "e2e", title: "E2E, from the intended send", of: func(w result.Window) *result.Quantiles { return w.E2E }},
-		{name: "queue", key: "queue", title: "queue time: actual - intended send", actual: true, of: func(w result.Window) *result.Quantiles { return w.Queue }},
+		{name: "e2e", key: "e2e", title: "E2E, from the intended send (batches: their submission)", of: func(w result.Window) *result.Quantiles { return submitted(w, w.E2E, w.E2ESent) }},
+		{name: "queue", key: "queue", title: "queue time: actual - intended send (batches: since the pass began)", actual: true, of: func(w result.Window) *result.Quantiles { return w.Queue }},
 		{name: "ttft_sent", key: "ttft_sent", title: "TTFT, from the actual send", actual: true, of: func(w result.Window) *result.Quantiles { return w.TTFTSent }},
 		{name: "e2e_sent", key: "e2e_sent", title: "E2E, from the actual send", actual: true, of: func(w result.Window) *result.Quantiles { return w.E2ESent }},
 	}
+}
+
+// submitted is the latency that is reported. Of windows of batches a record of an
+// older llem has it from the begin of the pass, which is mostly the wait for the
+// batches before; what it has from the actual send is the same as in newer records.
+func submitted(w result.Window, reported, sent *result.Quantiles) *result.Quantiles {
+	if w.Passes > 0 && sent != nil {
+		return sent
+	}
+	return reported
 }
 
 // gapsBetween takes the gaps of a kind, or of any: those between tokens are between

@@ -243,7 +243,8 @@ type Window struct {
 	// PhasesAbsent says why.
 	Phases       *Phases `json:"phases,omitempty"`
 	PhasesAbsent string  `json:"phases_absent,omitempty"`
-	// Latencies of the requests of the window, from the intended send; nil where
+	// Latencies of the requests of the window, from the intended send or, in passes of
+	// batches, the actual one; nil where
 	// LatenciesAbsent says why, by the names that they have here.
 	TTFT *Quantiles `json:"ttft,omitempty"`
 	TPOT *Quantiles `json:"tpot,omitempty"`

@@ -8,9 +8,9 @@ import "fmt"
 type SLO struct{ TTFTMs, TPOTMs, E2EMs float64 }
 
 var sloFields = []field[Study]{
-	{key: "slo.ttft_ms", at: func(s *Study) any { return &s.SLO.TTFTMs }, above: zero, max: bound(1e9), fixed: true, doc: "Most time from the intended send to the first token, for goodput."},
+	{key: "slo.ttft_ms", at: func(s *Study) any { return &s.SLO.TTFTMs }, above: zero, max: bound(1e9), fixed: true, doc: "Most time from the intended send (batches: their submission) to the first token, for goodput."},
 	{key: "slo.tpot_ms", at: func(s *Study) any { return &s.SLO.TPOTMs }, above: zero, max: bound(1e9), fixed: true, doc: "Most time per output token after the first, for goodput."},
-	{key: "slo.e2e_ms", at: func(s *Study) any { return &s.SLO.E2EMs }, above: zero, max: bound(1e9), fixed: true, doc: "Most time from the intended send to the last token, for goodput."},
+	{key: "slo.e2e_ms", at: func(s *Study) any { return &s.SLO.E2EMs }, above: zero, max: bound(1e9), fixed: true, doc: "Most time from the intended send (batches: their submission) to the last token, for goodput."},
 }
 
 // slo refuses a limit without effect: the first token never comes after the last.

@@ -2035,10 +2035,10 @@ type Completion struct {
 	// Index of the work item.
 	Request uint32 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
 	// Open loop: the Run's start and the item's arrival_offset_ns, to 1 ms; sent_ns
-	// is not before it. In other loops when it was sent.
+	// is not before it. Batch loop: when its pass began. Closed loop: when it was sent.
 	IntendedNs int64 `protobuf:"varint,2,opt,name=intended_ns,json=intendedNs,proto3" json:"intended_ns,omitempty"`
-	// When its bytes were first written; of a request that never came so far, when
-	// it was tried.
+	// When its bytes were first written, or its static batch went to the engine; of a
+	// request that never came so far, when it was tried.
 	SentNs       int64  `protobuf:"varint,3,opt,name=sent_ns,json=sentNs,proto3" json:"sent_ns,omitempty"`
 	FirstNs      int64  `protobuf:"varint,4,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
 	LastNs       int64  `protobuf:"varint,5,opt,name=last_ns,json=lastNs,proto3" json:"last_ns,omitempty"`

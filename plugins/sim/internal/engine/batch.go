@@ -20,9 +20,13 @@ func (e *Engine) passes(ctx context.Context, run *sdk.Run) error {
 		var all []*sequence
 		for i, item := range pass.Items {
 			all = append(all, newSequence(sdk.Request{Index: pass.First + uint32(i), Item: item}, nowNs, run.Work()))
+			all[i].done.IntendedNs = nowNs
 		}
 		single := len(all) <= e.batchSize
 		for batch := range slices.Chunk(all, e.batchSize) {
+			for _, s := range batch {
+				s.done.SentNs = nowNs
+			}
 			endNs, ok, err := e.batch(ctx, run, pass, nowNs, batch, single)
 			if !ok {
 				e.abort(run, unfinished(all))

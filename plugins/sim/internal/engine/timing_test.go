@@ -27,6 +27,11 @@ func TestAStaticBatchKeepsItsSchedule(t *testing.T) {
 	if ttft, all := first.FirstNs-first.SentNs, first.LastNs-first.SentNs; ttft != pass[0] || all != pass[0]+pass[1]+pass[2] {
 		t.Errorf("request 0 has its tokens after %d and %d ns", ttft, all)
 	}
+	third := r.completions[slices.IndexFunc(r.completions, func(c sdk.Completion) bool { return c.Request == 2 })]
+	if began := r.passes[0].BeginNs; first.IntendedNs != began || first.SentNs != began || third.IntendedNs != began ||
+		third.SentNs-began != pass[0]+pass[1]+pass[2] || third.FirstNs-third.SentNs != pass[3] {
+		t.Errorf("request 2 of the second batch is %+v, in a pass that began at %d", third, began)
+	}
 	if len(first.Chunks) != 3 || first.Chunks[1].MonoNs != first.FirstNs+two {
 		t.Errorf("request 0 has the chunks %v", first.Chunks)
 	}
