@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -43,6 +44,10 @@ func TestBadFiles(t *testing.T) {
 	if err := parquet.WriteFile(noNote, []powerRow{{"a", 1, 2, 0}}); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	noPower := filepath.Dir(write(trialFile, "{}"))
 	line := func(text string) string { return write("line.csv", head+"1000,nvml/gpu-0,5\n"+text+"\n") }
 	domain := func(from, to string) string {
@@ -60,6 +65,7 @@ func TestBadFiles(t *testing.T) {
 		"relative":           {"runs/x", "recording runs/x: the path is relative, and a plugin runs in a directory of its own; write the path from / on", nil},
 		"no trial.json":      {t.TempDir(), "it is no trial's directory", nil},
 		"no samples stored":  {noPower, "power.parquet: no such file or directory; the trial has no samples", nil},
+		"a pipe":             {pipe, "it is no file that can be read from end to end more than once (p", nil},
 		"empty file":         {write("x.csv", ""), "it is empty; record again", nil},
 		"cut off":            {write("x.parquet", string(whole[:len(whole)/2])), "it is cut off; copy it again", nil},
 		"only magic":         {write("x.parquet", "PAR1"), "it is cut off", nil},
@@ -95,6 +101,7 @@ func TestBadFiles(t *testing.T) {
 		"inside itself":      {domain(`"kind": "gpu"`, `"kind": "gpu", "contained_in": "nvml/gpu-0"`), "or lies within it", nil},
 		"not in the file":    {write("x.csv", good), `has no domain "psys"; it has rapl/package-0, nvml/gpu-0`, sdk.Table{"domains": []any{"psys"}}},
 		"a loop of a moment": {line("2000,nvml/gpu-0,1"), "too short to be played in a loop", sdk.Table{"loop": true}},
+		"the last epoch":     {write("x.csv", strings.Replace(head, "value\n", "value,epoch\n", 1)+"1,nvml/gpu-0,1,0\n900000000,nvml/gpu-0,1,4294967295\n"), "the last epoch that there can be", sdk.Table{"loop": true}},
 		"longer than up":     {line("4000000000000000000,nvml/gpu-0,1"), "longer than this machine is up", sdk.Table{"start": "aligned"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,6 +115,49 @@ func TestBadFiles(t *testing.T) {
 	if domains, err := open(write("x.csv", strings.ReplaceAll(good, "\n", "\r\n")), nil); err != nil || len(domains) != 2 || *domains[1].Accuracy.GainRel != 0.05 {
 		t.Errorf("lines that end with CR LF: %+v, %v", domains, err)
 	}
+}
+
+// A file that changes under its reader ends the stream; what is missing then is not
+// taken for silence.
+func TestAFileThatChanges(t *testing.T) {
+	long := side(9 * blockRows)
+	trial := trialDir(t, long)
+	for path, change := range map[string]func(path string) error{
+		file(t, "cut.csv", long):            func(path string) error { return os.Truncate(path, int64(len(long)/2)) },
+		file(t, "grown.csv", long):          func(path string) error { return appendTo(path, "1,x,2\n") },
+		filepath.Join(trial, powerFile):     func(path string) error { return appendTo(path, "PAR1") },
+		file(t, "as it was.csv", long):      func(string) error { return nil },
+		file(t, "another's.csv", side(100)): func(path string) error { return os.Rename(path, path+".old") }, // its content stays
+	} {
+		s := &source{}
+		if _, err := s.Open(t.Context(), sdk.OpenRequest{Parameters: sdk.Table{"path": path, "start": startAligned}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		v := s.voices[0]
+		v.emit = func(sdk.SampleBatch) error { return nil }
+		_, _, err := v.play(latestNs)
+		if err != nil {
+			err = s.broke(err)
+		}
+		if same := strings.Contains(path, "'s") || strings.Contains(path, "was"); same != (err == nil) || !same && !strings.Contains(err.Error(), "it was changed while it was played: leave it alone") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // FuzzCSV: any text is played or refused; nothing panics and nothing is endless.

@@ -51,6 +51,10 @@ func openTable(path string) (_ table, err error) {
 		}
 		path = filepath.Join(path, powerFile)
 	}
+	// A pipe would be waited for, and cannot be read twice.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, bad(path, fmt.Errorf("it is no file that can be read from end to end more than once (%v)", info.Mode().Type()), "copy it into a file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, bad(path, err, "the trial has no samples: choose one of DIR/runs/")
@@ -80,7 +84,10 @@ func openTable(path string) (_ table, err error) {
 	if err := checkAll(t.recordings()); err != nil {
 		return nil, bad(path, err, "see `replay` in docs/sources.md for the format")
 	}
-	return &cached{table: t}, nil
+	if info, err = f.Stat(); err != nil {
+		return nil, bad(path, err, "copy it again")
+	}
+	return &cached{table: t, file: f, asOpened: info}, nil
 }
 
 // bad is an error about the file that the study named.
@@ -93,10 +100,12 @@ func bad(path string, err error, advice string) error {
 }
 
 // cached keeps the last blocks: domains that are recorded side by side are
-// read side by side.
+// read side by side. A file that was written to since it was opened is not read on.
 type cached struct {
 	table
-	kept []keptBlock // the latest first
+	file     *os.File
+	asOpened os.FileInfo
+	kept     []keptBlock // the latest first
 }
 
 type keptBlock struct {
@@ -113,6 +122,9 @@ func (c *cached) block(i int) ([]row, error) {
 			c.kept[0] = b
 			return b.rows, nil
 		}
+	}
+	if now, err := c.file.Stat(); err != nil || now.Size() != c.asOpened.Size() || !now.ModTime().Equal(c.asOpened.ModTime()) {
+		return nil, errors.Join(errors.New("it was written to since it was opened"), err)
 	}
 	rows, err := c.table.block(i)
 	if err != nil {

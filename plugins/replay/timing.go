@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -43,6 +44,9 @@ func (t timing) lap(x index, chosen []int) (int64, error) {
 	}
 	period := int64(1)
 	for _, i := range chosen {
+		if x.domains[i].mostEpoch == math.MaxUint32 {
+			return 0, errors.New("it has a sample of the last epoch that there can be, and a new lap needs a new one")
+		}
 		if e := x.domains[i]; e.count > 1 {
 			period = max(period, (e.lastNs-e.firstNs)/(e.count-1))
 		}
