@@ -43,6 +43,13 @@ func (c *counts) moved(ns int64) {
 	c.movedNs += ns
 }
 
+// movedSoFar is by how much the schedule was moved since Load.
+func (c *counts) movedSoFar() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.movedNs
+}
+
 // Counters implements sdk.Counting.
 func (e *Engine) Counters(context.Context) (sdk.Counters, error) {
 	c := &e.counts

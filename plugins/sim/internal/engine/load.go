@@ -103,6 +103,13 @@ func devices(gpus int) []sdk.DeviceUse {
 func (e *Engine) Run(ctx context.Context, run *sdk.Run) error {
 	e.runs++
 	var err error
+	movedNs := e.counts.movedSoFar()
+	defer func() {
+		if movedNs = e.counts.movedSoFar() - movedNs; movedNs > 0 {
+			run.Warn(sdk.Warning{Code: "schedule_moved", Message: fmt.Sprintf(
+				"this machine stalled, and the simulated load waited %.3f s in all for it: speed and J/token of the Run are not those of the parameters", float64(movedNs)/1e9)})
+		}
+	}()
 	if run.Spec().Loop == sdk.LoopBatch {
 		err = e.passes(ctx, run)
 	} else {

@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -140,5 +144,41 @@ func TestOutputFollowsThePrompt(t *testing.T) {
 	}
 	if len(byRequest) != 20 || len(lengths) < 3 {
 		t.Errorf("%d requests of the lengths %v", len(byRequest), lengths)
+	}
+}
+
+// A machine that stalls longer than a span may be booked late moves the schedule, and
+// the Run says so; a Run without a stall does not. Here the bus's lock is held.
+func TestAMovedScheduleIsAWarning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bus")
+	e := loaded(t, sdk.Table{"step_us": 1000.0, "busy_w": 10.0, "bus": path})
+	bus, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	for stall := 250 * time.Millisecond; ; stall *= 2 {
+		if err := syscall.Flock(int(bus.Fd()), syscall.LOCK_EX); err != nil {
+			t.Fatal(err)
+		}
+		before := e.counts.movedSoFar()
+		time.AfterFunc(stall, func() { _ = syscall.Flock(int(bus.Fd()), syscall.LOCK_UN) })
+		r := drive(t.Context(), e, sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 1}, work(true, equal(1, 2, 2)...), nil)
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		moved := e.counts.movedSoFar() > before
+		if warned := len(r.finished.Warnings) == 1 && r.finished.Warnings[0].Code == "schedule_moved"; warned != moved || len(r.finished.Warnings) > 1 {
+			t.Fatalf("moved %v, warnings %+v", moved, r.finished.Warnings)
+		}
+		if moved {
+			break
+		}
+		if stall > 20*time.Second {
+			t.Fatal("no stall moved the schedule")
+		}
+	}
+	if r := drive(t.Context(), loaded(t, nil), sdk.RunSpec{Loop: sdk.LoopBatch, RequestsPerPass: 1}, work(true, equal(1, 2, 2)...), nil); len(r.finished.Warnings) != 0 {
+		t.Errorf("without a stall: %+v", r.finished.Warnings)
 	}
 }
