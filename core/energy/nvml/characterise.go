@@ -54,6 +54,9 @@ func (s *Source) Characterise(ctx context.Context, dir string) error {
 				if ctx.Err() != nil {
 					return // half a look is none
 				}
+				if !lasting(sensors) {
+					path = ""
+				}
 				if err := writeCache(path, facts, sensors); err != nil {
 					s.events.add(Event{Code: EventCacheUnwritable, UUID: g.UUID(), MonoNs: s.clock.mono(), Message: err.Error()})
 				}
@@ -68,6 +71,12 @@ func (s *Source) Characterise(ctx context.Context, dir string) error {
 		return fmt.Errorf("characterise the sensors: %w", err)
 	}
 	return nil
+}
+
+// lasting tells whether what was found may be kept: a sensor that failed, or may not be
+// read, can be another time.
+func lasting(sensors []device.Sensor) bool {
+	return !slices.ContainsFunc(sensors, func(s device.Sensor) bool { return s.Error != "" && s.Error != absentReason(errAbsent) })
 }
 
 // look polls each sensor of one GPU.
@@ -130,6 +139,7 @@ func lookAtRing(ctx context.Context, g gpu, clock clocks) device.Sensor {
 	begin := clock.mono()
 	var latencies []int64
 	var samples []ringSample
+	oldest, full := uint64(0), false
 	for clock.mono()-begin < int64(lookRing) && pause(ctx) {
 		before := clock.mono()
 		list, err := g.PowerRing(0)
@@ -141,9 +151,19 @@ func lookAtRing(ctx context.Context, g gpu, clock clocks) device.Sensor {
 		if list = bad.zeros(list); len(list) > len(samples) {
 			samples = list
 		}
+		// Until the oldest entry goes, the ring is being filled by a driver that was
+		// loaded a moment ago, and how deep it is does not show.
+		for _, s := range list {
+			if oldest == 0 || s.WallUs < oldest {
+				oldest, full = s.WallUs, false
+			}
+		}
+		full = full || len(list) > 0 && !slices.ContainsFunc(list, func(s ringSample) bool { return s.WallUs == oldest })
 	}
 	slices.SortFunc(samples, func(a, b ringSample) int { return int(int64(a.WallUs) - int64(b.WallUs)) })
-	sensor.Depth = len(samples)
+	if full {
+		sensor.Depth = len(samples)
+	}
 	var gaps []int64
 	for i := 1; i < len(samples); i++ {
 		a, b := samples[i-1], samples[i]
@@ -192,7 +212,7 @@ func gcd(a, b int64) int64 {
 }
 
 // cacheForm rises when the meaning of a cached file changes.
-const cacheForm = 1
+const cacheForm = 2
 
 type cacheFile struct {
 	Form    int             `json:"form"`

@@ -69,7 +69,7 @@ func TestCharacterise(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, content := range map[string][]byte{"empty": nil, "cut": text[:len(text)/2], "foreign": []byte(`{"form":1,"uuid":"GPU-2","driver":"580.159.04","sensors":[{"name":"ring"}]}`), "other form": []byte(`{"form":99}`)} {
+		for name, content := range map[string][]byte{"empty": nil, "cut": text[:len(text)/2], "foreign": []byte(`{"form":2,"uuid":"GPU-2","driver":"580.159.04","sensors":[{"name":"ring"}]}`), "other form": []byte(`{"form":99}`)} {
 			if err := os.WriteFile(path, content, 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -90,6 +90,38 @@ func TestCharacterise(t *testing.T) {
 			t.Errorf("%v", s.Events(0))
 		}
 	})
+}
+
+// A ring that is still being filled does not show its depth.
+func TestCharacteriseARingThatFills(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newFake("GPU-1")
+		g.lastTick = time.Now()
+		time.Sleep(100 * time.Millisecond)
+		_, sensors, _ := characterised(t, g, "")
+		if ring := sensors[sensorRing]; ring.Depth != 0 || ring.UpdateNs != 20e6 {
+			t.Errorf("%+v", ring)
+		}
+	})
+}
+
+// What may pass is not kept: a call that failed once, or a permission.
+func TestCharacteriseKeepsNoFailure(t *testing.T) {
+	for _, err := range []error{errors.New("timeout"), errPermission} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			g := newFake("GPU-1")
+			time.Sleep(3 * time.Second)
+			g.counterErr = err
+			if _, sensors, _ := characterised(t, g, dir); sensors[sensorCounter].Error == "" {
+				t.Errorf("%+v", sensors[sensorCounter])
+			}
+			g.counterErr = nil
+			if _, sensors, _ := characterised(t, g, dir); sensors[sensorCounter].Error != "" || sensors[sensorCounter].Changes == 0 {
+				t.Errorf("%v was kept: %+v", err, sensors[sensorCounter])
+			}
+		})
+	}
 }
 
 func TestCharacteriseEndsWithItsContext(t *testing.T) {

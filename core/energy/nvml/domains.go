@@ -74,6 +74,9 @@ func probe(ctx context.Context, g gpu, host string, known []device.Sensor, clock
 		d.ID, d.Reading = g.UUID(), sdk.ReadingIntervalMean
 		d.UpdatePeriodNs, d.FirstSampleNs = learned(known, sensorRing, ringUpdateNs), int64(ringPeriod)
 		d.Doc = facts.Model + ": the driver's ring of total power samples"
+		if facts.Architecture != "hopper" {
+			d.Doc += "; that it misses no time was measured on Hopper, and is supposed of this card: the ratio to the energy counter tells"
+		}
 		r.domains = append(r.domains, d)
 		depth := max(ringDepth, len(entries))
 		for _, s := range known {

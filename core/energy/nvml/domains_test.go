@@ -27,6 +27,7 @@ func TestFallbackOrder(t *testing.T) {
 	}{
 		{"H100", 0, []field{average, instant, memory}, nil, "hopper", "NVIDIA H100 80GB HBM3",
 			"u gpu interval_mean 0/20; u/counter gpu counter 0/100; u/memory gpu_memory trailing_mean 1000/300 in u"},
+		{"L40S", 0, []field{average, instant}, nil, "ada", "NVIDIA L40S", "u gpu interval_mean 0/20; u/counter gpu counter 0/100"},
 		{"counter only", noRing, []field{average, instant}, nil, "ampere", "NVIDIA A100-SXM4-80GB", "u/counter gpu counter 0/100"},
 		{"average", noRing | noCounter, []field{average, instant}, nil, "hopper", "", "u/average gpu trailing_mean 1000/100"},
 		{"Grace", noRing | noCounter, []field{moduleAverage}, nil, "hopper", "", "u/average module trailing_mean 1000/100"},
@@ -78,6 +79,9 @@ func TestFallbackOrder(t *testing.T) {
 					}
 					if err != nil || w.EnergyJ < 1780 || w.EnergyJ > 1820 {
 						t.Errorf("%s: %v J of 1800, %v", d.ID, w.EnergyJ, err)
+					}
+					if ring := d.Reading == sdk.ReadingIntervalMean; ring && x.arch != "hopper" != strings.Contains(d.Doc, "supposed") {
+						t.Errorf("%s: %s", d.ID, d.Doc)
 					}
 					if most := map[bool]float64{true: 0, false: mostTimes * 700}[d.Kind == sdk.DomainModule]; d.MostPowerW != most {
 						t.Errorf("%s: at most %g W", d.ID, d.MostPowerW)

@@ -65,10 +65,14 @@ func wholeRing(ctx context.Context, g gpu) ([]ringSample, error) {
 	return nil, errEmptyRing
 }
 
+// drainNs is the time from one drain to the next: the usual one, and no more than what
+// half of the ring holds.
+func (r *ring) drainNs() int64 { return min(int64(ringPeriod), int64(r.depth)*r.periodNs/2) }
+
 // step drains the ring.
 func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 	begin := r.clock.mono()
-	next := begin + int64(ringPeriod)
+	next := begin + r.drainNs()
 	whole := r.timing.doubtful(begin)
 	since := r.lastUs
 	if whole {

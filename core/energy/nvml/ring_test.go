@@ -202,6 +202,22 @@ func TestWallClockStep(t *testing.T) {
 	}
 }
 
+// A ring that is less deep than a second is drained more often.
+func TestAShallowRing(t *testing.T) {
+	for _, c := range []struct {
+		depth            int
+		periodNs, atMost time.Duration
+	}{{119, 20 * time.Millisecond, time.Second}, {119, 5 * time.Millisecond, 298 * time.Millisecond}, {10, 20 * time.Millisecond, 100 * time.Millisecond}} {
+		ringSteps(t, func(t *testing.T, r *ring, g *fakeGPU, _ *int64, _ func()) {
+			r.depth, r.periodNs = c.depth, int64(c.periodNs)
+			begin := r.clock.mono()
+			if _, next, err := r.step(); err != nil || next <= begin || next-begin > int64(c.atMost) {
+				t.Errorf("%d deep at %v: the next drain is after %v, %v", c.depth, c.periodNs, time.Duration(next-begin), err)
+			}
+		})
+	}
+}
+
 func TestLateDrain(t *testing.T) {
 	batches, events := ringSteps(t, func(_ *testing.T, _ *ring, _ *fakeGPU, _ *int64, take func()) {
 		time.Sleep(3 * time.Second)
