@@ -36,7 +36,9 @@ func tryNVML(ctx context.Context, user study.UserConfig) (verdict string, gpus [
 	keep := &opened{sensor: n}
 	verdict = tryOpen(ctx, keep)
 	for _, e := range n.Events(0) {
-		verdict += "; " + e.Code + ": " + e.Message
+		if !strings.Contains(verdict, e.Message) {
+			verdict += "; " + e.Code + ": " + e.Message
+		}
 	}
 	for _, d := range keep.seen {
 		gpus = append(gpus, judgeGPU(d, keep.domains))

@@ -167,7 +167,11 @@ func lastResort(g gpu, facts device.Facts, known []device.Sensor, d sdk.Domain) 
 	what, read := fieldOf(fieldPowerInstant, "instant power")
 	if read == nil {
 		if _, err := g.PlainMilliW(); err != nil {
-			return d, "", nil, errors.Join(append(refused, fmt.Errorf("plain power: %w", err))...)
+			all := fmt.Errorf("plain power: %w", err)
+			for _, r := range slices.Backward(refused) { // one line, and not a line each
+				all = fmt.Errorf("%w; %w", r, all)
+			}
+			return d, "", nil, all
 		}
 		what, read = "plain power", g.PlainMilliW
 		d.Kind = sdk.DomainGPU
