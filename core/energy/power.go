@@ -68,6 +68,7 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 
 	var sum neumaier
 	var uncovered, width0, width1, widest int64
+	var edge0, edge1 int64 // the power around the edges
 	for i := i0; i <= i1; i++ {
 		var a, b Sample
 		switch {
@@ -88,10 +89,10 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 		x0, x1 := float64(from-a.MonoNs)/float64(length), float64(to-a.MonoNs)/float64(length)
 		sum.add(mean(a.Value, b.Value, x0, x1) * seconds(to-from))
 		if from == t0 {
-			width0 = length
+			width0, edge0 = length, max(a.Value, b.Value)
 		}
 		if to == t1 {
-			width1 = length
+			width1, edge1 = length, max(a.Value, b.Value)
 		}
 		held := i < 0 || i == n-1
 		doubtful := held || t.isGap(a.MonoNs, b.MonoNs)
@@ -109,12 +110,26 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 		q.warn(CodeSampleGap, SeverityWarning, "samples are missing for up to %s (period %s); power was interpolated there", ms(widest), ms(t.periodNs))
 	}
 	w := Window{Method: method, EnergyJ: sum.value() * t.Domain.unit(), Samples: t.count(t0, t1)}
-	if t.Domain.ChangesOnly { // a held value is as sharp in time as the sensor, not as its last change
+	if t.Domain.ChangesOnly && t.Domain.UpdateNs > 0 { // a held value is as sharp in time as the sensor, not as its last change
 		width0, width1 = min(width0, t.Domain.UpdateNs), min(width1, t.Domain.UpdateNs)
 	}
-	w.RandomRel = q.edgeModel(float64(max(width0, smear)), float64(max(width1, smear)))
+	times0, times1 := q.besideBurst(edge0, sum.value()), q.besideBurst(edge1, sum.value())
+	w.RandomRel = q.edgeModel(float64(max(width0, smear))*times0, float64(max(width1, smear))*times1)
 	q.cover(&w, uncovered)
 	return w, nil
+}
+
+// burstTimes is how many times a window's mean power its edge draws beside a burst.
+// Below it is a ripple, which edgeModel's whole mean power over the width holds.
+const burstTimes = 2
+
+// besideBurst is how many times more an error in time costs at an edge than the
+// window's mean power says, from counts at the edge and of the whole window.
+func (q *query) besideBurst(edge int64, sum float64) float64 {
+	if mean := sum / q.sd; mean > 0 && float64(edge) > burstTimes*mean {
+		return float64(edge) / mean
+	}
+	return 1
 }
 
 // tile lays averages end to end: E = sum of A(from+k*w)*w, with no overlap and no

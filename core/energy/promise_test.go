@@ -210,3 +210,100 @@ func TestAShortWindowOfALongAverageWaits(t *testing.T) {
 		t.Errorf("a source that is complete and silent: %v", err)
 	}
 }
+
+// Where nobody says how often a sensor looks, a change may be as late as the change
+// before it.
+func TestChangesOfASensorThatStatesNoPeriod(t *testing.T) {
+	d := watts(ReadingInstant)
+	d.ChangesOnly, d.UpdateNs = true, 0
+	var samples []Sample
+	for i := int64(0); i <= 100; i++ {
+		samples = append(samples, Sample{MonoNs: i * 100e6, Value: 300_000 + i%2})
+	}
+	w, err := trace(t, d, 10e9, samples...).Window(2.05e9, 4.05e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "random error", w.RandomRel, 0.05/math.Sqrt(6), 1e-9)
+}
+
+// A restart before a window, or behind it, is none in it.
+func TestARestartBesideTheWindow(t *testing.T) {
+	mean := watts(ReadingTrailingMean)
+	mean.AveragingNs = 1e9
+	for _, d := range []Domain{mean, watts(ReadingInstant), watts(ReadingIntervalMean), joules()} {
+		var samples []Sample
+		for i := int64(0); i <= 200; i++ {
+			s := Sample{MonoNs: i * 100e6, Value: 300_000}
+			if i >= 50 {
+				s.Epoch = 1
+			}
+			if i >= 150 {
+				s.Epoch = 2
+			}
+			if d.Reading == ReadingCounter {
+				s.Value = 30_000 * (1 + i - []int64{0, 50, 150}[s.Epoch])
+			}
+			samples = append(samples, s)
+		}
+		tr := trace(t, d, 20e9, samples...)
+		if w, err := tr.Window(7.05e9, 12.55e9); err != nil || math.Abs(w.EnergyJ-1650) > 1 {
+			t.Errorf("%s: %v J, %v", d.Reading, w.EnergyJ, err)
+		}
+		for _, span := range [][2]int64{{3e9, 12e9}, {7e9, 17e9}} {
+			if _, err := tr.Window(span[0], span[1]); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s over a restart: %v", d.Reading, err)
+			}
+		}
+	}
+}
+
+// The rest behind the last whole average is taken from the average that ends with
+// the window: it is known where it is nothing or nearly all of it, and least between.
+func TestTheRestOfATiledWindow(t *testing.T) {
+	d := watts(ReadingTrailingMean)
+	d.AveragingNs = 1e9
+	var samples []Sample
+	for i := int64(0); i <= 200; i++ {
+		samples = append(samples, Sample{MonoNs: i * 100e6, Value: 300_000})
+	}
+	tr := trace(t, d, 20e9, samples...)
+	for rest, share := range map[int64]float64{0: 0, 500e6: 0.25, 900e6: 0.09} {
+		w, err := tr.Window(5e9, 10e9+rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "random error", w.RandomRel, math.Sqrt((0.01+0.01+share*share)/12)/w.DurationS(), 1e-9)
+	}
+}
+
+// A window of idle whose end lies beside a burst is known no better than what the
+// burst draws while a sample lasts, whatever the phase.
+func TestAnEdgeBesideABurst(t *testing.T) {
+	const idle, busy, step = 70.0, 700.0, int64(20e6)
+	d := watts(ReadingIntervalMean)
+	d.UpdateNs = step
+	for begin := int64(10e9); begin < 10.02e9; begin += 1e6 { // of the burst
+		used := func(until int64) float64 { return idle*seconds(until) + (busy-idle)*seconds(max(0, until-begin)) }
+		var samples []Sample
+		for at := step; at <= 12e9; at += step {
+			samples = append(samples, Sample{MonoNs: at, Value: int64(1000 * (used(at) - used(at-step)) / seconds(step))})
+		}
+		tr := trace(t, d, 12e9, samples...)
+		var squares, stated float64
+		const n = 20
+		for k := range int64(n) {
+			from, to := int64(4e9)+k*1e6, int64(10e9)+k*1e6
+			w, err := tr.Window(from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			off := w.EnergyJ - (used(to) - used(from))
+			squares += off * off / n
+			stated += w.RandomRel * w.EnergyJ * w.RandomRel * w.EnergyJ / n
+		}
+		if squares > 1.5*stated {
+			t.Errorf("a burst %d ms into a sample: off by %.2f J rms, and %.2f J are stated", (begin-10e9)/1e6, math.Sqrt(squares), math.Sqrt(stated))
+		}
+	}
+}
