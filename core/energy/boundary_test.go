@@ -202,7 +202,8 @@ func TestCrossCheckLimits(t *testing.T) {
 		seconds, ratio, random, alias float64
 		want                          Severity
 	}{{30, 1.049, 0, 0, ""}, {30, 1.06, 0, 0, SeverityWarning}, {30, 0.8, 0, 0, SeverityFatal}, {1, 1.3, 0.12, 0, ""}, {1, 1.3, 0.01, 0, SeverityFatal},
-		{30, 1.21, 0, 0.2156, ""}, {30, 1.22, 0, 0.2156, SeverityFatal}, {1, 1.24, 0.01, 0.2156, ""}, {1, 1.26, 0.01, 0.2156, SeverityFatal}, {30, 1.06, 0, 0.05, SeverityWarning}} {
+		{30, 1.21, 0, 0.2156, ""}, {30, 1.22, 0, 0.2156, SeverityFatal}, {1, 1.24, 0.01, 0.2156, ""}, {1, 1.26, 0.01, 0.2156, SeverityFatal}, {30, 1.06, 0, 0.05, SeverityWarning},
+		{10, 1.06, 0.1, 0, SeverityWarning}, {9.99, 1.06, 0.1, 0, ""}} {
 		a := Window{ToNs: int64(c.seconds * 1e9), EnergyJ: c.ratio, RandomRel: c.random, AliasRel: c.alias}
 		b := Window{ToNs: a.ToNs, EnergyJ: 1}
 		ratio, warnings, err := CrossCheck(a, b)

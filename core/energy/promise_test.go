@@ -166,6 +166,28 @@ func TestLossBehindTheLastSample(t *testing.T) {
 	}
 }
 
+// A loss is noted where it happened, also by a source that gives no watermark until
+// later.
+func TestALossBeforeAnyWatermark(t *testing.T) {
+	b, err := NewBuilder(watts(ReadingIntervalMean))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(40) {
+		batch := Batch{Sequence: uint64(i), StampsNs: []int64{1e9 + i*100e6}, Values: []int64{300_000}}
+		if i == 20 {
+			batch.Dropped = 3
+		}
+		b.Append(batch)
+	}
+	b.Append(Batch{Sequence: 40, CompleteUntilNs: 4.9e9})
+	for from, lost := range map[int64]bool{1.5e9: false, 2.5e9: true, 3.5e9: false} {
+		if w, err := b.Snapshot().Window(from, from+1e9); err != nil || code(w, CodeDropped) != lost {
+			t.Errorf("from %d: %+v, %v", from, w.Warnings, err)
+		}
+	}
+}
+
 // Which value belongs to which stamp nobody knows where their numbers differ.
 func TestStampsWithoutTheirValues(t *testing.T) {
 	b, err := NewBuilder(watts(ReadingIntervalMean))

@@ -124,6 +124,33 @@ func TestSpansSayHowTheyWereMade(t *testing.T) {
 	}
 }
 
+// What holes in the recording cost passes with gaps is not averaged away.
+func TestSpansWithAHole(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	gapped := newWave(2e9, 12, func() int64 { return random.Int64N(100e6 + 1) })
+	whole := gapped.seenBy(t)
+	var samples []Sample
+	for _, s := range whole.Samples() {
+		if s.MonoNs < 6e9 || s.MonoNs > 7e9 {
+			samples = append(samples, s)
+		}
+	}
+	sound, err := whole.Spans(gapped.passes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holed, err := trace(t, whole.Domain, whole.CompleteUntilNs, samples...).Spans(gapped.passes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := 1 - holed.CoverageRatio/0.25
+	near(t, "missing", missing, 1.2/seconds(holed.ToNs-holed.FromNs), 1e-9)
+	near(t, "random error", holed.RandomRel, math.Hypot(sound.RandomRel, missing/math.Sqrt(3)), 1e-9)
+	if !code(holed, CodeSampleGap) || code(sound, CodeSampleGap) {
+		t.Errorf("%+v, %+v", holed.Warnings, sound.Warnings)
+	}
+}
+
 // A sensor that covers all time gives the spans to the joule.
 func TestSpansOfASensorThatMissesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
