@@ -67,7 +67,7 @@ func (r *reactor) closed(ctx context.Context) error {
 	}
 	more := true
 	next := func(ctx context.Context) {
-		if !more {
+		if !more || r.aborted {
 			return
 		}
 		request, ok := r.run.Next(ctx)

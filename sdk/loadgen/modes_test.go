@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,7 @@ func TestModes(t *testing.T) {
 		{mode: mockserver.CutInEvent, failure: "stream_cut: "},
 		{mode: mockserver.CutNicely, failure: "stream_cut: "},
 		{mode: mockserver.ErrorEvent, failure: "error_event: {\"message\":\"EngineCore died"},
+		{mode: mockserver.GivenUp, failure: "server_aborted: the server ended the request as \"abort\" after 4 events"},
 		{mode: mockserver.Busy, failure: "http_429: {\"error\":\"busy\"} (Retry-After: 2)"},
 		{mode: mockserver.Broken, failure: "http_500: "},
 		{mode: mockserver.NoStream, failure: "not_a_stream: "},
@@ -125,6 +127,54 @@ func TestKeptConnectionClosed(t *testing.T) {
 		if done.Failed() && !strings.Contains(done.Error, "OneShot") && !strings.HasPrefix(done.Error, "connection_lost") {
 			t.Errorf("request %d: %s", i, done.Error)
 		}
+	}
+}
+
+// A server that was told to end while requests are open closes its port and may wait
+// for its clients: they notice long before each request has stalled.
+func TestAServerThatWaitsForItsClients(t *testing.T) {
+	for _, loop := range []sdk.Loop{sdk.LoopClosed, sdk.LoopBatch, sdk.LoopOpen} {
+		t.Run(string(loop), func(t *testing.T) {
+			server := start(t, mockserver.Options{Mode: mockserver.Stall})
+			r := newRig(loop, 4)
+			if loop != sdk.LoopOpen { // there is more to be done than is in flight
+				r = newRig(loop, 40)
+			}
+			r.options.Stall = time.Minute
+			r.begun = func(run *sdk.Run) {
+				go func() {
+					for run.Heartbeat().Sent < 4 && t.Context().Err() == nil {
+						time.Sleep(time.Millisecond)
+					}
+					server.StopListening()
+				}()
+			}
+			out := r.run(t, t.Context(), server.URL())
+			if !errors.Is(out.err, sdk.EngineCrashed) || len(out.completions) != 4 {
+				t.Errorf("%d completions, error %v", len(out.completions), out.err)
+			}
+			for i, done := range out.completions {
+				if !strings.HasPrefix(done.Error, "server_gone: ") || !strings.Contains(done.Error, "refused") {
+					t.Errorf("request %d failed as %q", i, done.Error)
+				}
+			}
+		})
+	}
+}
+
+// A server that only takes long is left alone.
+func TestASilentServerThatListens(t *testing.T) {
+	server := start(t, mockserver.Options{Mode: mockserver.Stall})
+	r := newRig(sdk.LoopClosed, 4)
+	r.options.Stall = 2 * time.Second
+	out := r.run(t, t.Context(), server.URL())
+	for i, done := range out.completions {
+		if !strings.HasPrefix(done.Error, "stalled: ") {
+			t.Errorf("request %d failed as %q", i, done.Error)
+		}
+	}
+	if out.err != nil || len(out.completions) != 4 || server.Connections.Load() < 5 {
+		t.Errorf("%d completions on %d connections, error %v", len(out.completions), server.Connections.Load(), out.err)
 	}
 }
 

@@ -28,7 +28,8 @@ type Options struct {
 	Dialect Dialect
 
 	// Stall is how long a request may go without a byte before it fails; 0 =
-	// ten minutes.
+	// ten minutes. When no request has had a byte for a 120th of it, and nobody
+	// listens on the server's port any more, all fail.
 	Stall time.Duration
 	// MemoryBytes is the most that answers may hold before they are decoded; 0 =
 	// 512 MiB. Beyond half of it decoding does not wait for idle moments any

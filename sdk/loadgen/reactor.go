@@ -35,6 +35,7 @@ type reactor struct {
 	connecting  int
 	refused     int   // connection attempts in a row
 	refusedWhy  error // of the newest attempt, if it failed
+	knockedNs   int64 // when a silent server was last asked whether it listens
 
 	inFlight int
 	queue    []*stream // to be decoded, from queueAt on
@@ -81,6 +82,9 @@ const (
 	queueLimit = 64
 	// goneAfter connection attempts in a row, nothing listens any more.
 	goneAfter = 20
+	// silenceShare of Options.Stall, five seconds, is the silence of all requests
+	// after which a server is asked whether it is there.
+	silenceShare = 120
 )
 
 const (
@@ -312,7 +316,11 @@ func (s *stream) failedEarly() bool {
 func (r *reactor) sweep(ctx context.Context) {
 	r.sweepNs = r.nowNs + sweepPeriodNs
 	stall := int64(r.g.options.Stall)
+	var newestNs int64 // the last byte to or from any request
 	for _, c := range r.conns {
+		if c != nil && c.stream != nil {
+			newestNs = max(newestNs, c.sinceNs, c.stream.sent)
+		}
 		switch {
 		case c == nil:
 		case !c.up && r.nowNs-c.sinceNs > connectLimitNs:
@@ -331,6 +339,24 @@ func (r *reactor) sweep(ctx context.Context) {
 	}
 	if ctx.Err() != nil {
 		r.abort(ctx)
+	}
+	r.knock(newestNs, stall/silenceShare)
+}
+
+// knock asks a server whether it still listens when nothing has come for long from
+// any request. One that was told to end closes its port and may wait for good for
+// its clients to leave. A connection that comes up is one to spare; one that is
+// refused is tried again at each sweep, until gone.
+func (r *reactor) knock(newestNs, silenceNs int64) {
+	switch {
+	case r.inFlight == 0 || r.connecting > 0 || r.nowNs-newestNs < silenceNs:
+		return
+	case r.refused == 0 && r.nowNs-r.knockedNs < silenceNs:
+		return
+	}
+	r.knockedNs = r.nowNs
+	if _, err := r.connect(); err != nil {
+		r.failed(err)
 	}
 }
 

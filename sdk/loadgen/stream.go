@@ -210,6 +210,10 @@ func (s *stream) close(g *grammar) {
 	}
 }
 
+// gaveUp are finish reasons of requests that a server dropped, as one does that is
+// told to end.
+var gaveUp = map[string]bool{"abort": true, "aborted": true, "cancelled": true, "canceled": true, "error": true, "timeout": true}
+
 // verdict says why a request that has ended failed, or returns "".
 func (s *stream) verdict() string {
 	a := &s.answer
@@ -227,6 +231,8 @@ func (s *stream) verdict() string {
 		return text
 	case s.failure != "":
 		return s.failure
+	case gaveUp[a.finish]:
+		return fmt.Sprintf("server_aborted: the server ended the request as %q after %d events with output", a.finish, len(a.chunks))
 	case complete:
 		return ""
 	case s.headed && !s.head.sse && s.whole:

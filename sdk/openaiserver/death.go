@@ -31,7 +31,9 @@ var (
 	harmless = regexp.MustCompile(`\b(WARN(ING)?|INFO|DEBUG)\b`)
 	// What a server says that it passes over did not end it.
 	passedOver = regexp.MustCompile(`(?i)\bignor(e|ed|ing) (\w+ )?(import )?error`)
-	passedOn   = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
+	// Python's own warnings, and the line of code that it shows with each.
+	pythonWarns = regexp.MustCompile(`\w+Warning: |^\s*warnings\.warn\(`)
+	passedOn    = regexp.MustCompile(`Engine core initialization failed|See root cause above|See stack trace \(above\)`)
 )
 
 // tells whether a line speaks of a failure.
@@ -56,7 +58,7 @@ func findFault(e *Engine, lines []string) (string, Fault) {
 			return exception.MatchString(line) && !passedOn.MatchString(line) && !harmless.MatchString(line)
 		},
 		tells,
-		func(string) bool { return true },
+		func(line string) bool { return !pythonWarns.MatchString(line) },
 	} {
 		for _, line := range slices.Backward(lines) {
 			if wanted(line) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -70,6 +71,29 @@ func TestAServerThatDiesInAStream(t *testing.T) {
 	found := failures(done)
 	if len(done) < 4 || found["stream_cut"]+found["server_gone"]+found["connection_lost"]+found["connect"] != len(done) {
 		t.Errorf("failures %v of %d", found, len(done))
+	}
+}
+
+// One that is told to end while streams are open closes its port and waits for its
+// clients, which get nothing more and no end.
+func TestAServerThatWaitsForItsClients(t *testing.T) {
+	l := mustLoad(t, sdk.Table{"behave": "waits for its clients"})
+	work := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{1, 2}, MaxTokens: 1 << 20}}}
+	var done sdk.Completions
+	run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordRequest}, work, func(event sdk.RunEvent) {
+		if c, ok := event.(sdk.Completions); ok {
+			done = append(done, c...)
+		}
+	})
+	go func() {
+		for run.Heartbeat().Sent < 1 && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		_ = syscall.Kill(l.process.pid(), syscall.SIGTERM)
+	}()
+	wantCrash(t, l.Run(t.Context(), run), "exit status 0")
+	if _, err := run.Finish(); err != nil || len(done) != 1 || !strings.HasPrefix(done[0].Error, "server_gone: ") {
+		t.Errorf("%+v, error %v", done, err)
 	}
 }
 

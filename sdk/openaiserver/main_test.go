@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +104,10 @@ func serveTokens(args []string) int {
 		select {}
 	}
 	var prompts, outputs, running, refused atomic.Int64
+	told := make(chan os.Signal, 1)
+	if behave == "waits for its clients" {
+		signal.Notify(told, syscall.SIGTERM)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, r *http.Request) {
@@ -156,6 +162,11 @@ func serveTokens(args []string) int {
 			select {
 			case <-r.Context().Done():
 				return
+			case <-told:
+				fmt.Println("Shutting down")
+				_ = listener.Close()
+				<-r.Context().Done()
+				os.Exit(0)
 			case <-time.After(time.Millisecond):
 			}
 		}
@@ -167,6 +178,9 @@ func serveTokens(args []string) int {
 		server.IdleTimeout = 20 * time.Millisecond
 	}
 	err = server.Serve(listener)
+	if behave == "waits for its clients" {
+		select {}
+	}
 	fmt.Println(err)
 	return 1
 }

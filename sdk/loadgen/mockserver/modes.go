@@ -45,6 +45,7 @@ const (
 	CutInEvent  Mode = "the connection ends inside an event"
 	CutNicely   Mode = "the body ends in order, without finish reason, usage or [DONE]"
 	ErrorEvent  Mode = "an error event in the stream"
+	GivenUp     Mode = "requests that the server drops, in order"
 	Busy        Mode = "429 with Retry-After"
 	Broken      Mode = "500"
 	Strict      Mode = "unknown members refused, as trtllm-serve"
@@ -176,6 +177,8 @@ func (s *Server) answer(c net.Conn, q query) error {
 		events[0], events[1] = events[1], events[0]
 	case ErrorEvent:
 		events = append(events[:half:half], `{"error":{"message":"EngineCore died","type":"InternalServerError","code":500}}`)
+	case GivenUp:
+		events = append(events[:half:half], `{"choices":[{"index":0,"text":"","token_ids":[],"finish_reason":"abort"}]}`)
 	case BrokenEvent:
 		events[half] = `{"choices":[{"text":"x`
 	case CutNicely, Cut, CutInEvent, Stall:

@@ -92,6 +92,9 @@ func (s *Server) Close() {
 	}
 }
 
+// StopListening closes the port and leaves what is open as it is.
+func (s *Server) StopListening() { _ = s.listener.Close() }
+
 func (s *Server) accept() {
 	for {
 		c, err := s.listener.Accept()
