@@ -138,3 +138,56 @@ func TestTheExampleSaysHowLongItTakes(t *testing.T) {
 		}
 	}
 }
+
+// TestTheReplayedExample runs the command of docs/sources.md on a machine without a GPU:
+// the power is that of the recorded H100 under load, 651 W in its own window.
+func TestTheReplayedExample(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^    build/llem (run .*)$`).FindSubmatch(page)
+	if line == nil {
+		t.Fatal("docs/sources.md has no command")
+	}
+	dir := t.TempDir()
+	// A copy: a lock is written beside the study, and the results into the directory.
+	const recording = "examples/results/h100-steady/runs/38f5f0fcf758-b0"
+	if err := errors.Join(os.CopyFS(filepath.Join(dir, recording), os.DirFS(recording)), copyFile(filepath.Join(dir, "examples/replay.toml"), "examples/replay.toml")); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "replay")
+	for _, argv := range [][]string{
+		{"go", "build", "-o", binary, "./plugins/replay"},
+		{command, "plugins", "install", "--dir", filepath.Join(dir, "plugins"), binary},
+	} {
+		if output, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", argv, err, output)
+		}
+	}
+	run := exec.Command(command, strings.Fields(string(line[1]))...)
+	run.Dir, run.Env = dir, append(os.Environ(), "LLEM_PLUGIN_DIR="+filepath.Join(dir, "plugins")+":"+pluginDir)
+	if output, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", run.Args, err, output)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "results", "replay-*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("results %v, %v", found, err)
+	}
+	r, err := llem.Report(found[0], study.UserConfig{}, llem.FactorsDefault)
+	if err != nil || len(r.Summary.Cells) != 1 {
+		t.Fatalf("%d cells, %v", len(r.Summary.Cells), err)
+	}
+	if power, ok := r.Summary.Cells[0].Estimate("mean_power"); !ok || power.Centre < 630 || power.Centre > 670 || r.Summary.Cells[0].Boundary != "gpu[sim-gpu-0]" {
+		t.Errorf("%v W of %s", power.Centre, r.Summary.Cells[0].Boundary)
+	}
+}
+
+func copyFile(to, from string) error {
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o644)
+	}
+	return err
+}

@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "no module named torch")
 		os.Exit(7)
 	}
+	// For the plugin replay, of which tests want all samples at once.
+	if err := os.Setenv("LLEM_REPLAY_ALIGNED", "1"); err != nil {
+		panic(err)
+	}
 	flag.Parse()
 	// The tests sleep nearly all the time.
 	if err := flag.Set("test.parallel", "16"); err != nil {

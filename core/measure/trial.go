@@ -155,7 +155,7 @@ func (t *trial) chooseHeadline(report sdk.LoadReport) error {
 	t.record.Warnings = append(t.record.Warnings, choice.Warnings...)
 	if len(choice.Headline) == 0 {
 		return &phaseError{phase: "load", code: codeNoEnergy, err: fmt.Errorf(
-			"no domain covers the devices of this cell: %s; `llem plugins list` shows the energy sources", choice.Reason)}
+			"no domain covers the devices of this cell: %s; %s", choice.Reason, t.uncovered(t.gpus))}
 	}
 	return nil
 }

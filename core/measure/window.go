@@ -56,29 +56,6 @@ func (t *trial) window(ctx context.Context, run driven, settledNs int64, work pr
 	return nil
 }
 
-func domainErrors(w result.Window, r *recorder) string {
-	text := ""
-	for _, warning := range w.Warnings {
-		if warning.Code == codeNoEnergy {
-			text += warning.Message + "; "
-		}
-	}
-	for _, d := range w.Domains {
-		if d.Error == "" {
-			continue
-		}
-		if text += d.Error + "; "; r.failure(d.Source) != nil {
-			text += fmt.Sprintf("source %s stopped: %v; ", d.Source, r.failure(d.Source))
-		}
-		for _, doubt := range r.doubts() {
-			if doubt.Code == codeSourceStuck && doubt.Domain == d.DomainID {
-				text += doubt.Message + "; "
-			}
-		}
-	}
-	return text + "`llem plugins list` shows the energy sources"
-}
-
 // measureCut computes one window from one cut.
 func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) result.Window {
 	w := result.Window{

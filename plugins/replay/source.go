@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -21,11 +22,20 @@ type source struct {
 	lengthNs   int64 // from the first sample to the last watermark
 }
 
-// Values of the parameter start.
+// Values of the parameter start, and the variable without which the second one is
+// refused: no window of a study lies in such a recording.
 const (
 	startNow     = "now"
 	startAligned = "aligned"
+	alignedEnv   = "LLEM_REPLAY_ALIGNED"
 )
+
+func starts() []any {
+	if os.Getenv(alignedEnv) == "1" {
+		return []any{startNow, startAligned}
+	}
+	return []any{startNow}
+}
 
 // Describe implements sdk.EnergySource.
 func (s *source) Describe() sdk.Description {
@@ -37,8 +47,10 @@ func (s *source) Describe() sdk.Description {
 				Doc("The recording, from the study file's directory on: a trial's directory (one of DIR/runs/), a power.parquet, or a CSV file (docs/sources.md has its format)."),
 			sdk.List("domains", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
 				Doc("Ids of the recorded domains to play, such as rapl/package-0. Empty means all."),
-			sdk.Text("start").OneOf(startNow, startAligned).Or(startNow).For(sdk.RoleMachine).
-				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned: it ends when the source is opened, so that all of it is there at once; for programs that read a recording through the contract, since no window of a study lies in it."),
+			sdk.List("devices", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
+				Doc("Ids of the GPUs that the backend holds, in whose place the recorded ones are played, in the order in which the recording names those. Empty means that they keep their ids."),
+			sdk.Text("start").OneOf(starts()...).Or(startNow).For(sdk.RoleMachine).
+				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned, so that it ends then, would put all of it before a study's first window: it is there only for programs that read a recording through the contract, with "+alignedEnv+"=1 in the environment."),
 			sdk.Bool("loop").Or(false).For(sdk.RoleMachine).
 				Doc("Begin again at the end, as a sensor that restarted: a window over that moment has no joules. Without it the source stops at the end: it begins again with the next trial, and a window that needs more has no joules."),
 		},
@@ -57,6 +69,10 @@ func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain,
 		}
 	}()
 	chosen, err := choose(s.path, s.table.recordings(), req.Parameters.List("domains"))
+	if err != nil {
+		return nil, err
+	}
+	places, err := newPlaces(s.path, s.table.recordings(), chosen, req.Parameters.List("devices"))
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +107,7 @@ func (s *source) Open(ctx context.Context, req sdk.OpenRequest) (_ []sdk.Domain,
 		s.voices = append(s.voices, v)
 		s.lengthNs = max(s.lengthNs, v.completeNs-t.fromNs)
 		d := r.Domain.contract()
+		d.DeviceIDs = places.of(d)
 		d.Doc = s.replayedDoc(d.Doc)
 		if !slices.ContainsFunc(chosen, func(k int) bool { return s.table.recordings()[k].Domain.ID == d.ContainedIn }) {
 			d.ContainedIn = ""
