@@ -69,6 +69,29 @@ func TestACounterThatStandsStill(t *testing.T) {
 	}
 }
 
+// A counter that counted less than half of what it usually does while it stood still
+// did not catch up; the time that it stood says nothing of what is usual.
+func TestACounterThatCatchesUpInPart(t *testing.T) {
+	for share, covered := range map[float64]float64{0.4: 0.39, 0.55: 1} {
+		var samples []Sample
+		value := int64(0)
+		for at := int64(1e9); at <= 13e9; at += 100e6 {
+			switch {
+			case at == 9e9:
+				value += int64(61 * 30_000 * share)
+			case at <= 2.9e9 || at > 9e9:
+				value += 30_000
+			}
+			samples = append(samples, Sample{MonoNs: at, Value: value})
+		}
+		w, err := trace(t, joules(), 13e9, samples...).Window(1.55e9, 11.55e9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "coverage", w.CoverageRatio, covered, 1e-9)
+	}
+}
+
 // A device that draws less for a while makes a coarse counter rise late: nothing is
 // lost where it rises by what the time before it says.
 func TestACoarseCounter(t *testing.T) {
