@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 	}
 	var held []sdk.DeviceUse
 	if err == nil {
-		held, err = holders(ctx, all, b.members())
+		held, err = holders(ctx, uuids(all), b.members())
 	}
 	if len(held) > 0 {
 		report.Devices = held
@@ -57,8 +58,10 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 	if err != nil {
 		reason = err.Error()
 	}
-	value, set := b.visibleValue()
-	assumed := visibleGPUs(value, set, all)
+	assumed := uuids(all)
+	if value, set := b.visibleValue(); set {
+		assumed, _ = sdk.VisibleGPUs(value, all)
+	}
 	count := int(need.Min)
 	if count == 0 {
 		count = int(need.Max) // the engine runs on GPUs: on as many as it was told
@@ -90,21 +93,19 @@ func (b *backend) members() []int {
 // holders are the GPUs that any of the processes compute on, once each: with the
 // first process that the driver names.
 func holders(ctx context.Context, all []string, members []int) (held []sdk.DeviceUse, err error) {
-	rows, err := smi(ctx, "--query-compute-apps=gpu_uuid,pid")
+	text, err := smi(ctx, "--query-compute-apps=gpu_uuid,pid", "--format=csv,noheader")
 	if err != nil {
 		return nil, err
 	}
 	first := map[string]int64{}
-	for _, row := range rows {
-		if len(row) < 2 {
-			continue
-		}
-		pid, err := strconv.Atoi(row[1])
+	for line := range strings.Lines(text) {
+		id, process, _ := strings.Cut(line, ",")
+		pid, err := strconv.Atoi(strings.TrimSpace(process))
 		if err != nil || !slices.Contains(members, pid) {
 			continue // somebody else's, or "[N/A]"
 		}
-		if _, again := first[row[0]]; !again {
-			first[row[0]] = int64(pid)
+		if id = strings.TrimSpace(id); first[id] == 0 {
+			first[id] = int64(pid)
 		}
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(first), func(a, b string) int { return slices.Index(all, a) - slices.Index(all, b) }) {
@@ -113,35 +114,44 @@ func holders(ctx context.Context, all []string, members []int) (held []sdk.Devic
 	return held, nil
 }
 
-// installedGPUs are the UUIDs of all GPUs, in the driver's order.
-func installedGPUs(ctx context.Context) (ids []string, err error) {
-	rows, err := smi(ctx, "--query-gpu=index,uuid")
-	for _, row := range rows {
-		if len(row) == 2 && strings.HasPrefix(row[1], "GPU-") {
-			ids = append(ids, row[1])
+// A line of `nvidia-smi -L` names a GPU, or, indented, an instance that MIG has made of
+// the GPU above.
+var listed = regexp.MustCompile(`^(\s*)\w.*\(UUID: ([^)]+)\)`)
+
+// installedGPUs are all GPUs, in the driver's order.
+func installedGPUs(ctx context.Context) (all []sdk.InstalledGPU, err error) {
+	text, err := smi(ctx, "-L")
+	for line := range strings.Lines(text) {
+		switch found := listed.FindStringSubmatch(line); {
+		case found == nil:
+		case found[1] == "":
+			all = append(all, sdk.InstalledGPU{UUID: found[2]})
+		case len(all) > 0:
+			last := &all[len(all)-1]
+			last.MIG = append(last.MIG, found[2])
 		}
 	}
-	return ids, err
+	return all, err
 }
 
-// smi asks the driver's own program, and returns the cells of its rows.
-func smi(ctx context.Context, query string) (rows [][]string, err error) {
+func uuids(gpus []sdk.InstalledGPU) (ids []string) {
+	for _, gpu := range gpus {
+		ids = append(ids, gpu.UUID)
+	}
+	return ids
+}
+
+// smi asks the driver's own program.
+func smi(ctx context.Context, arguments ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, smiWait)
 	defer cancel()
-	command := exec.CommandContext(ctx, "nvidia-smi", query, "--format=csv,noheader")
+	command := exec.CommandContext(ctx, "nvidia-smi", arguments...)
 	command.WaitDelay = time.Second
 	text, err := command.Output()
 	if err != nil {
-		return nil, fmt.Errorf("nvidia-smi %s: %w: %s", query, err, strings.TrimSpace(string(text)))
+		return "", fmt.Errorf("nvidia-smi %s: %w: %s", strings.Join(arguments, " "), err, strings.TrimSpace(string(text)))
 	}
-	for line := range strings.Lines(string(text)) {
-		row := strings.Split(line, ",")
-		for i := range row {
-			row[i] = strings.TrimSpace(row[i])
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
+	return string(text), nil
 }
 
 // visibleValue is what the server's environment says of its GPUs. A container does
@@ -157,34 +167,4 @@ func (b *backend) visibleValue() (value string, set bool) {
 		}
 	}
 	return "", false
-}
-
-// visibleGPUs resolves CUDA_VISIBLE_DEVICES to UUIDs: indices, UUIDs and their
-// unambiguous beginnings. Like CUDA it stops at the first entry that names nothing.
-func visibleGPUs(value string, set bool, all []string) (ids []string) {
-	if !set {
-		return all
-	}
-	for entry := range strings.SplitSeq(value, ",") {
-		entry = strings.TrimSpace(entry)
-		var found []string
-		if i, err := strconv.Atoi(entry); err == nil {
-			if i >= 0 && i < len(all) {
-				found = all[i : i+1]
-			}
-		} else if strings.HasPrefix(entry, "GPU-") {
-			for _, id := range all {
-				if strings.HasPrefix(id, entry) {
-					found = append(found, id)
-				}
-			}
-		}
-		if len(found) != 1 {
-			break
-		}
-		if !slices.Contains(ids, found[0]) {
-			ids = append(ids, found[0])
-		}
-	}
-	return ids
 }

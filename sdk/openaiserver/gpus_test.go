@@ -17,6 +17,7 @@ const (
 	gpuA = "GPU-aaaa1111-0000-0000-0000-000000000000"
 	gpuB = "GPU-bbbb2222-0000-0000-0000-000000000000"
 	gpuC = "GPU-bbbb3333-0000-0000-0000-000000000000"
+	migB = "MIG-cccc4444-0000-0000-0000-000000000000"
 )
 
 // driver puts a program on the PATH that answers as the driver's own does for three
@@ -24,7 +25,8 @@ const (
 func driver(t *testing.T, apps string) {
 	t.Helper()
 	dir := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\ncase $1 in\n--query-gpu=index,uuid) printf '0, %s\\n1, %s\\n2, %s\\n' ;;\n*) %s ;;\nesac\n", gpuA, gpuB, gpuC, apps)
+	list := fmt.Sprintf("GPU 0: NVIDIA H100 80GB HBM3 (UUID: %s)\nGPU 1: NVIDIA H100 80GB HBM3 (UUID: %s)\n  MIG 3g.40gb     Device  0: (UUID: %s)\nGPU 2: NVIDIA H100 80GB HBM3 (UUID: %s)", gpuA, gpuB, migB, gpuC)
+	script := fmt.Sprintf("#!/bin/sh\ncase $1 in\n-L) echo '%s' ;;\n*) %s ;;\nesac\n", list, apps)
 	if err := os.WriteFile(filepath.Join(dir, "nvidia-smi"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +98,7 @@ func TestGPUsThatTheDriverDoesNotTellAreAssumedWithAWarning(t *testing.T) {
 		"all visible":          {"true", "unset", one, nil, []string{gpuA}},
 		"by index":             {"echo '" + gpuA + ", 1'", "2,0", one, nil, []string{gpuC}},
 		"by beginning":         {"true", "GPU-bbbb2", one, nil, []string{gpuB}},
+		"an instance":          {"true", "MIG-cccc", one, nil, []string{gpuB}},
 		"two":                  {"true", gpuC + ",1", sdk.DeviceNeed{Kind: "gpu", Min: 2, Max: 2}, nil, []string{gpuC, gpuB}},
 		"the engine said cuda": {"true", "1,2,0", sdk.DeviceNeed{Kind: "gpu", Max: 2}, sdk.Table{"device": "cuda"}, []string{gpuB, gpuC}},
 		"the driver failed":    {"exit 9", "unset", one, nil, []string{gpuA}},
@@ -151,20 +154,6 @@ func TestWithoutADriverThereIsNoGPU(t *testing.T) {
 	l := onGPUs(t, sdk.DeviceNeed{Kind: "gpu", Min: 1, Max: 1}, nil, nil)
 	if got := names(l.report.Devices); !slices.Equal(got, []string{"cpu"}) {
 		t.Errorf("devices %v", got)
-	}
-}
-
-func TestVisibleGPUsEndAtTheFirstEntryThatNamesNothing(t *testing.T) {
-	all := []string{gpuA, gpuB, gpuC}
-	for value, want := range map[string][]string{
-		"": nil, "-1": nil, "NoDevFiles": nil, "1,7,0": {gpuB}, "GPU-bbbb": nil, " 2 , GPU-aaaa ": {gpuC, gpuA}, "0,0": {gpuA}, "MIG-1": nil,
-	} {
-		if got := visibleGPUs(value, true, all); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, not %v", value, got, want)
-		}
-	}
-	if got := visibleGPUs("", false, all); !slices.Equal(got, all) {
-		t.Errorf("unset: %v", got)
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *Source) ensure() error {
 	}
 	if set {
 		var note string
-		if uuids, note = visible(value, d.cards); note != "" {
+		if uuids, note = sdk.VisibleGPUs(value, installed(d.cards)); note != "" {
 			s.events.add(Event{Code: EventVisibleDevices, Message: note, MonoNs: s.clock.mono()})
 		}
 		order, _ := s.getenv("CUDA_DEVICE_ORDER")

@@ -1,12 +1,12 @@
-package nvml
+package sdk
 
 import (
 	"slices"
 	"testing"
 )
 
-func TestVisible(t *testing.T) {
-	cards := []card{
+func TestVisibleGPUs(t *testing.T) {
+	installed := []InstalledGPU{
 		{UUID: "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", MIG: []string{"MIG-c7384736-a75d-5afc-978f-d2f1294409fd", "MIG-a28ad590-3fda-56dd-84fc-0a0b96edc58d"}},
 		{UUID: "GPU-8f6d9a10-0000-4106-c12f-000000000001"},
 		{UUID: "GPU-11111111-0000-4106-c12f-000000000002"},
@@ -40,10 +40,10 @@ func TestVisible(t *testing.T) {
 		{"MIG-GPU-8932f937-d72c-4106-c12f-20bd9faed9f6/1/0", []int{0}, false},
 		{"MIG-GPU-77777777/1/0", nil, true},
 	} {
-		got, note := visible(x.value, cards)
+		got, note := VisibleGPUs(x.value, installed)
 		var want []string
 		for _, i := range x.want {
-			want = append(want, cards[i].UUID)
+			want = append(want, installed[i].UUID)
 		}
 		if !slices.Equal(got, want) || (note != "") != x.note {
 			t.Errorf("%q: %v (%s), want %v", x.value, got, note, want)
