@@ -77,9 +77,6 @@ func poolResidual(arms []Arm) (pooled difference, unequal bool) {
 		}
 		y[i] = logOf(arm.ordered(blocks))
 	}
-	if !spreadsAgree(y) {
-		return difference{}, true
-	}
 	blockMean, grand := make([]float64, b), 0.0
 	for _, row := range y {
 		for j, v := range row {
@@ -87,36 +84,41 @@ func poolResidual(arms []Arm) (pooled difference, unequal bool) {
 			grand += v / float64(k*b)
 		}
 	}
-	total := 0.0
-	for _, row := range y {
+	total, ofArm := 0.0, make([]float64, k)
+	for i, row := range y {
 		mean := Mean(row)
 		for j, v := range row {
 			r := v - mean - blockMean[j] + grand
-			total += r * r
+			ofArm[i] += r * r
 		}
+		total += ofArm[i]
+	}
+	if !spreadsAgree(ofArm, total, b) {
+		return difference{}, true
 	}
 	df := float64(b-1) * float64(k-1)
 	return difference{se: math.Sqrt(2 * total / df / float64(b)), df: df}, false
 }
 
-// spreadsAgree compares the variances of the differences of every pair of arms
-// (residuals would not do: a wild arm leaks into all of them through the block
-// means). The largest may exceed the smallest by the 5 % limit of F with b-1
-// degrees of freedom, corrected for the number of comparisons.
-func spreadsAgree(y [][]float64) bool {
-	var variances []float64
-	for i := range y {
-		for j := range i {
-			d := make([]float64, len(y[i]))
-			for n := range d {
-				d[n] = y[i][n] - y[j][n]
-			}
-			variances = append(variances, StdDev(d)*StdDev(d))
+// oddSpread is how often arms that spread alike may be taken for such that do not.
+// More of it finds more odd arms and costs power where there is none.
+const oddSpread = 0.025
+
+// spreadsAgree asks of every arm whether its share of the residual squares is more
+// than chance makes of it. Of k arms one's residual squares, by (k-1)/k, and what the
+// two-way residual of the others comes to are independent, so that their ratio has an
+// F distribution (Russell and Bradley 1958); the level is divided by the number of arms.
+func spreadsAgree(ofArm []float64, total float64, blocks int) bool {
+	k := float64(len(ofArm))
+	own, others := float64(blocks-1), float64(blocks-1)*(k-2)
+	limit := distuv.F{D1: own, D2: others}.Quantile(1 - oddSpread/k)
+	for _, squares := range ofArm {
+		squares *= k / (k - 1)
+		if squares/own > limit*(total-squares)/others {
+			return false
 		}
 	}
-	free, m := float64(len(y[0])-1), float64(len(variances))
-	limit := distuv.F{D1: free, D2: free}.Quantile(1 - 0.05/(m*(m-1)))
-	return slices.Max(variances) <= limit*slices.Min(variances)
+	return true
 }
 
 // ordered gives the arm's values in the order of blocks.

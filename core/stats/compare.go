@@ -27,7 +27,9 @@ type Comparison struct {
 	P         *float64 `json:"p"`
 	PAdjusted *float64 `json:"p_adjusted"`
 	// MDDRel is the smallest relative difference this comparison would have shown
-	// with probability Power: "no difference resolved above x".
+	// with probability Power: "no difference resolved above x". In a family it is that
+	// of the one comparison with a difference among others with none, which Holm holds
+	// against the level divided by their number.
 	MDDRel *float64 `json:"mdd_rel"`
 	Method string   `json:"method"`
 	// Resolved says that the (adjusted) p-value is below 5 %.
@@ -134,16 +136,16 @@ func (c *Comparison) fill(diff, se, df float64) {
 		c.Warnings = append(c.Warnings, Warning{Code: CodeSingleCycle, Message: "one value a side: the ratio has no interval and nothing is resolved; run more cycles"})
 		return
 	}
-	half := tTwoSided(df) * se
-	c.Lo, c.Hi = number(math.Exp(diff-half)), number(math.Exp(diff+half))
 	c.DF = number(df)
-	c.MDDRel = number(math.Expm1(mdd(se, df)))
-	if se == 0 {
-		// Values of no spread are values of too coarse a resolution: no test.
+	if se <= rounding {
+		// Values of no spread are values of too coarse a resolution: no test. What
+		// rounding makes equal differences of logarithms spread by is none.
 		c.Warnings = append(c.Warnings, Warning{Code: CodeDegenerate, Message: "the differences have no spread at all, so their error is unknown and nothing is resolved"})
-		c.Lo, c.Hi, c.MDDRel = nil, nil, nil
 		return
 	}
+	half := tTwoSided(df) * se
+	c.Lo, c.Hi = number(math.Exp(diff-half)), number(math.Exp(diff+half))
+	c.MDDRel = number(math.Expm1(mdd(se, df)))
 	c.P = number(tPTwoSided(diff/se, df))
 	c.judge()
 }
@@ -163,7 +165,8 @@ func (c *Comparison) judge() {
 }
 
 // AdjustFamily applies Holm to the comparisons of one family in place and renews
-// their verdicts. Comparisons without a p-value stay as they are.
+// their verdicts and what they would have shown. Comparisons without a p-value stay
+// as they are.
 func AdjustFamily(family []Comparison) error {
 	var p []float64
 	var at []int
@@ -179,6 +182,16 @@ func AdjustFamily(family []Comparison) error {
 	for k, i := range at {
 		family[i].PAdjusted = &adjusted[k]
 		family[i].judge()
+		family[i].detectable(len(at))
 	}
 	return nil
+}
+
+// detectable renews MDDRel for one of so many comparisons.
+func (c *Comparison) detectable(family int) {
+	if c.Lo == nil || c.Hi == nil || c.DF == nil {
+		return
+	}
+	se := math.Log(*c.Hi / *c.Lo) / 2 / tTwoSided(*c.DF)
+	c.MDDRel = number(math.Expm1(mddAt((1-Confidence)/float64(family), se, *c.DF)))
 }

@@ -47,7 +47,12 @@ func MDDUnpairedExact(cv float64, n int) (float64, error) {
 }
 
 // mdd from a standard error and its degrees of freedom.
-func mdd(se, df float64) float64 { return (tTwoSided(df) + TQuantile(Power, df)) * se }
+func mdd(se, df float64) float64 { return mddAt(1-Confidence, se, df) }
+
+// mddAt is mdd of a test at another level.
+func mddAt(level, se, df float64) float64 {
+	return (TQuantile(1-level/2, df) + TQuantile(Power, df)) * se
+}
 
 func mddInput(cv float64, n int) error {
 	if n < 2 || !(cv >= 0) || math.IsInf(cv, 0) {
