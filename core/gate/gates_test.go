@@ -172,6 +172,11 @@ func TestEachGate(t *testing.T) {
 		{"clocks_moved", quiet, func(in *Input) { *in.dev().Readings[0].SMClockMHz, *in.dev().Readings[1].MemoryClockMHz = 200, 400 }}, // before the window
 		{"clocks_moved", warning, func(in *Input) { *in.dev().Readings[45].MemoryClockMHz-- }},
 		{"clocks_moved", unknown, func(in *Input) { in.dev().Readings = in.dev().Readings[:32] }},
+		{"clocks_moved", unknown, func(in *Input) {
+			for i := range in.dev().Readings {
+				in.dev().Readings[i].MemoryClockMHz = nil
+			}
+		}},
 		{"temp_drift", warning, func(in *Input) { in.warm(4) }},
 		{"temp_drift", warning, func(in *Input) { in.warm(-4) }},
 		{"temp_drift", quiet, func(in *Input) { in.warm(3) }},

@@ -203,6 +203,9 @@ func clocksMoved(j *judging) {
 				}
 				j.find(severity, d.Facts.UUID, pct, "the SM clock of %s spread by %.1f %% around %.0f MHz in window %d (limit %v %%)%s", d.Facts.UUID, pct, mean, i, mostClockCVPct, why)
 			}
+			if len(memory) < leastReadings {
+				j.unknown("window %d holds %d readings of the memory clock of %s; %d are the least", i, len(memory), d.Facts.UUID, leastReadings)
+			}
 			if len(memory) > 0 && slices.Min(memory) != slices.Max(memory) {
 				j.find(energy.SeverityWarning, d.Facts.UUID, 0, "the memory clock of %s moved between %.0f and %.0f MHz in window %d", d.Facts.UUID, slices.Min(memory), slices.Max(memory), i)
 			}

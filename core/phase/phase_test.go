@@ -35,6 +35,19 @@ func TestSubtract(t *testing.T) {
 	if s.Decode.N != 5 || !s.Decode.HasInterval() || s.Decode.Boundary != "gpu[x]" || s.Decode.Metric != MetricDecode {
 		t.Errorf("%+v", s.Decode)
 	}
+	if len(s.Prefill.Warnings)+len(s.Decode.Warnings) > 0 {
+		t.Errorf("whole blocks: %+v, %+v", s.Prefill.Warnings, s.Decode.Warnings)
+	}
+	// What one of the two lacks is left out, and both values say so.
+	delete(probe, 1)
+	full[3] = Work{}
+	probe[7] = probe[0]
+	s = Subtract(stats.Spec{}, full, probe)
+	for _, e := range []*stats.Estimate{s.Prefill, s.Decode} {
+		if e == nil || e.N != 3 || !e.Has(stats.CodeIncompleteBlocks) || !strings.HasPrefix(e.Warnings[0].Message, "3 blocks") {
+			t.Errorf("%+v", e)
+		}
+	}
 }
 
 func TestSubtractRefuses(t *testing.T) {
@@ -163,7 +176,14 @@ func TestRegressFindsTheTruth(t *testing.T) {
 	if f.LeaveOutRel > 0.03 || f.LeaveOutRel < 0.0005 {
 		t.Errorf("leave-one-shape-out error %g", f.LeaveOutRel)
 	}
+	if s := FromFit(stats.Spec{}, f); len(s.Prefill.Warnings)+len(s.Decode.Warnings) > 0 {
+		t.Errorf("all loads: %+v", s.Decode.Warnings)
+	}
+	f.LeftOut, f.LeftOutWhy = 2, "the engine counts nothing"
 	s := FromFit(stats.Spec{Boundary: "b"}, f)
+	if !s.Prefill.Has(stats.CodeIncompleteBlocks) || !s.Decode.Has(stats.CodeIncompleteBlocks) {
+		t.Errorf("%+v", s.Decode.Warnings)
+	}
 	if s.Method != Regression || *s.LeaveOutRel != f.LeaveOutRel || s.Decode.Boundary != "b" {
 		t.Errorf("%+v", s)
 	}

@@ -69,6 +69,10 @@ type Fit struct {
 	// relative; see coefficientRel.
 	PrefillRel float64 `json:"prefill_rel"`
 	DecodeRel  float64 `json:"decode_rel"`
+	// LeftOut is the number of loads that made no point, and LeftOutWhy what the
+	// first of them lacks.
+	LeftOut    int    `json:"left_out,omitempty"`
+	LeftOutWhy string `json:"left_out_why,omitempty"`
 }
 
 // Regress fits the points, each weighted by 1/E so that errors count relative to
@@ -152,7 +156,7 @@ func Regress(points []Point) (Fit, error) {
 	}
 	f.PrefillRel, f.DecodeRel = f.coefficientRel(points, c, without, 2), f.coefficientRel(points, c, without, 3)
 	for i, rel := range []float64{f.PrefillRel, f.DecodeRel} {
-		if rel > mostCoefficientRel {
+		if !(rel <= mostCoefficientRel) { // joules of exactly 0 have none
 			return f, fmt.Errorf("the joules of %s are known to ±%.0f %% only (at most ±%.0f %%); more shapes in which they weigh more", regressorNames[i+2], 100*rel, 100*mostCoefficientRel)
 		}
 	}
@@ -249,7 +253,14 @@ func FromFit(spec stats.Spec, f Fit) Split {
 		return &stats.Estimate{Metric: s.Metric, Unit: s.Unit, Direction: stats.Lower, Boundary: s.Boundary,
 			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: MethodShapesLeftOut}
 	}
-	return Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ, f.PrefillRel), Decode: bounded(forDecode, f.DecodeTokenJ, f.DecodeRel), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
+	s := Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ, f.PrefillRel), Decode: bounded(forDecode, f.DecodeTokenJ, f.DecodeRel), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
+	if f.LeftOut > 0 {
+		for _, e := range []*stats.Estimate{s.Prefill, s.Decode} {
+			e.Warnings = append(e.Warnings, stats.Warning{Code: stats.CodeIncompleteBlocks,
+				Message: fmt.Sprintf("%d loads of the deployment are not in the fit: %s", f.LeftOut, f.LeftOutWhy)})
+		}
+	}
+	return s
 }
 
 // MethodShapesLeftOut is the method of the intervals of E.

@@ -1,6 +1,7 @@
 package phase
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -29,7 +30,7 @@ func (w Work) usable() bool {
 // its probe, the same cell with one output token. Prefill is the probe's joules;
 // decode is what the full trial needs beyond them, over its tokens after the
 // first (optimum-benchmark subtracts likewise). Blocks that lack either are left
-// out: a pair shares temperature and card.
+// out, and said: a pair shares temperature and card.
 //
 // What it cannot see: a fixed cost of each call counts as prefill, and the probe
 // runs at clocks and a temperature of its own.
@@ -61,7 +62,25 @@ func Subtract(spec stats.Spec, full, probe map[int]Work) Split {
 		return refuse(Subtraction, "no block holds both the cell and its probe")
 	}
 	forPrefill, forDecode := specs(spec)
-	return summarized(Subtraction, forPrefill, prefill, forDecode, decode)
+	s := summarized(Subtraction, forPrefill, prefill, forDecode, decode)
+	if left := blocksOf(full, probe) - len(prefill); left > 0 && s.Method != "" {
+		for _, e := range []*stats.Estimate{s.Prefill, s.Decode} {
+			e.Warnings = append(e.Warnings, stats.Warning{Code: stats.CodeIncompleteBlocks,
+				Message: fmt.Sprintf("%d blocks lack the joules of the cell or of its probe and are left out", left)})
+		}
+	}
+	return s
+}
+
+// blocksOf counts the blocks that either ran in.
+func blocksOf(full, probe map[int]Work) int {
+	n := len(full)
+	for block := range probe {
+		if _, both := full[block]; !both {
+			n++
+		}
+	}
+	return n
 }
 
 // NotSubtracted is method A's Split of a cell that cannot have a probe.

@@ -102,6 +102,7 @@ func (c Cell) works() map[int]phase.Work {
 type fit struct {
 	points []phase.Point
 	doubt  error // why a trial gave no point
+	left   int   // trials that gave none
 	fit    phase.Fit
 	err    error
 }
@@ -123,7 +124,7 @@ func fitAll(all []Cell) map[string]*fit {
 			}
 			point, err := pointOf(t, shape)
 			if err != nil {
-				f.doubt = cmp.Or(f.doubt, err)
+				f.doubt, f.left = cmp.Or(f.doubt, err), f.left+1
 				continue
 			}
 			f.points = append(f.points, point)
@@ -135,6 +136,12 @@ func fitAll(all []Cell) map[string]*fit {
 	for _, f := range fits {
 		if f.err = f.doubt; len(f.points) > 0 {
 			f.fit, f.err = phase.Regress(f.points)
+		}
+		if f.left > 0 && len(f.points) > 0 {
+			f.fit.LeftOut, f.fit.LeftOutWhy = f.left, f.doubt.Error()
+			if f.err != nil {
+				f.err = fmt.Errorf("%w; %d loads are not in the fit: %w", f.err, f.left, f.doubt)
+			}
 		}
 	}
 	return fits

@@ -174,6 +174,24 @@ func TestPhasesByRegression(t *testing.T) {
 	}
 }
 
+// Loads that make no point of the fit are counted, with what they lack.
+func TestAFitTellsOfLoadsThatAreNotInIt(t *testing.T) {
+	list := fittedStudy(1, 8)
+	list[3].Run.After.EngineSteps, list[5].Run.EnergyJ = nil, nil
+	s := Summarize(list, nil, Options{})
+	for _, c := range s.Cells {
+		if f := c.Phase.Fit; f == nil || f.Shapes != 22 || f.LeftOut != 2 || f.LeftOutWhy != "the engine does not count its steps" || !c.Phase.Decode.Has(stats.CodeIncompleteBlocks) {
+			t.Errorf("%s: %+v %s", c.Label, f, c.Phase.Reason())
+		}
+	}
+	for i := range list[:18] {
+		list[i].Run.EnergyJ = nil
+	}
+	if why := Summarize(list, nil, Options{}).Cells[0].Phase.Reason(); !strings.Contains(why, "6 shapes, of 8") || !strings.Contains(why, "18 loads are not in the fit: the records have no joules of whole Runs") {
+		t.Error(why)
+	}
+}
+
 // A deployment's probes and cells are shapes of one fit; other parameters are
 // another deployment.
 func TestAFitIsOfOneDeployment(t *testing.T) {
