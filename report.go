@@ -33,23 +33,26 @@ const (
 // read fills the result from the directory, the only interface between
 // measuring and reporting, and writes the derived files.
 func (r *StudyResult) read(dir *result.Dir, user study.UserConfig) error {
-	all, err := reportOn(dir, user, FactorsUser) // which are those of the run
+	all := reportOn(dir, user, FactorsUser) // which are those of the run
 	r.Summary, r.Trials, r.Failed = all.Summary, all.Trials, all.Failed
-	return err
+	return all.Write(dir.Path())
 }
 
-// Report reads a result directory, derives its summary again and renews the
-// derived files. The error may be about those alone, as in an archive that
-// cannot be written: then the summary is whole, and its Dir is set.
+// Report reads a result directory and derives its summary again. Nothing in the
+// directory is changed: other factors would be in its files without anybody's word.
 func Report(dir string, user study.UserConfig, from FactorsFrom) (Reported, error) {
 	d, err := result.OpenDir(dir)
 	if err != nil {
 		return Reported{}, err
 	}
-	return reportOn(d, user, from)
+	return reportOn(d, user, from), nil
 }
 
-func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) (Reported, error) {
+// Write writes the derived files, summary.json and summary.csv, into a directory that
+// is there.
+func (r Reported) Write(dir string) error { return report.WriteDerived(dir, r.Summary) }
+
+func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) Reported {
 	dir := d.Path()
 	var r Reported
 	var problems []error
@@ -67,7 +70,7 @@ func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) (Reported,
 	for _, problem := range append(problems, missingTrials(plans, r.Trials, r.Failed)...) {
 		r.Summary.AddProblem(problem)
 	}
-	return r, report.WriteDerived(dir, r.Summary)
+	return r
 }
 
 // chooseFactors says which factors count, and what is to be said of it.

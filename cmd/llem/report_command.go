@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/llenergymeasure/llem"
 )
@@ -11,12 +12,13 @@ type reportCommand struct {
 	Dir       string `arg:"" help:"Result directory."`
 	Format    string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
 	Latencies bool   `help:"Print every latency as well: p50 to p99 of TTFT, TPOT, ITL, E2E and queue time."`
+	Out       string `help:"Also write summary.json and summary.csv into DIR, which may be the result directory itself." placeholder:"DIR" type:"path"`
 	Factors   string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user," default:"" placeholder:"NAME"`
 }
 
-// Run derives everything again from the directory alone. Summary files that
-// cannot be renewed, as in a read-only archive, are worth a warning; so are
-// settings that cannot be read, since the run's factors are in the directory.
+// Run derives everything again from the directory alone, and leaves it as it is:
+// files are written only where --out says. Settings that cannot be read are worth a
+// warning, since the run's factors are in the directory.
 func (c *reportCommand) Run(a *app) error {
 	if c.Latencies && c.Format != "table" {
 		return usageError{fmt.Errorf("--latencies adds to the table, and --format %s has every latency already: leave it out", c.Format)}
@@ -28,14 +30,21 @@ func (c *reportCommand) Run(a *app) error {
 		fmt.Fprintf(a.stderr, "warning: the settings file cannot be used, and only factors stored by the run are: %v\n", a.unreadable)
 	}
 	r, err := llem.Report(c.Dir, a.user, llem.FactorsFrom(c.Factors))
-	if r.Summary.Dir == "" {
+	if err != nil {
 		return usageError{err}
 	}
 	if r.Note != "" {
 		fmt.Fprintf(a.stderr, "note: %s\n", r.Note)
 	}
-	if err != nil {
-		fmt.Fprintf(a.stderr, "warning: %v\n", err)
+	if err := printSummary(a.stdout, r.Summary, c.Format, c.Latencies); err != nil || c.Out == "" {
+		return err
 	}
-	return printSummary(a.stdout, r.Summary, c.Format, c.Latencies)
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("--out: %w; name another directory", err)
+	}
+	if err := r.Write(c.Out); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "summary.json and summary.csv in %s\n", c.Out)
+	return nil
 }

@@ -112,7 +112,7 @@ func number(v *float64) string {
 	return strconv.FormatFloat(*v, 'g', -1, 64)
 }
 
-// WriteDerived writes summary.json and summary.csv into the result directory.
+// WriteDerived writes summary.json and summary.csv into a directory.
 // Both can be made again at any time.
 func WriteDerived(dir string, s Summary) error {
 	for name, render := range map[string]func(io.Writer, Summary) error{"summary.json": JSON, "summary.csv": CSV} {
