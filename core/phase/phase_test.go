@@ -50,6 +50,21 @@ func TestSubtract(t *testing.T) {
 	}
 }
 
+// Five pairs of a batch with one and with 256 output tokens, whose split was worked
+// out elsewhere; the interval of decode is that of the pairs' differences.
+func TestSubtractVector(t *testing.T) {
+	one, all := []float64{20.1, 20.4, 19.8, 20.3, 20.2}, []float64{98.7, 99.4, 98.1, 98.9, 99.0}
+	full, probe := map[int]Work{}, map[int]Work{}
+	for b := range one {
+		full[b] = Work{EnergyJ: all[b], Requests: 1, PromptTokens: 128, OutputTokens: 256}
+		probe[b] = Work{EnergyJ: one[b], Requests: 1, PromptTokens: 128, OutputTokens: 1}
+	}
+	s := Subtract(stats.Spec{}, full, probe)
+	near(t, "prefill", 128*s.Prefill.Centre, 20.16, 1e-12)
+	near(t, "decode", s.Decode.Centre, 0.30847058823529416, 1e-12)
+	near(t, "half-width of decode", (*s.Decode.Hi-*s.Decode.Lo)/2, 0.0012697504193793726, 1e-9)
+}
+
 func TestSubtractRefuses(t *testing.T) {
 	good := Work{EnergyJ: 100, Requests: 4, PromptTokens: 400, OutputTokens: 64}
 	probe := Work{EnergyJ: 40, Requests: 4, PromptTokens: 400, OutputTokens: 4}
