@@ -161,6 +161,18 @@ func TestWallClockStep(t *testing.T) {
 		"runs away": func(step, since time.Duration) time.Duration {
 			return step + 40*time.Millisecond + since%(4*time.Second)*6/100
 		},
+		"falls behind": func(step, since time.Duration) time.Duration {
+			return step - since%(4*time.Second)*6/100
+		},
+		"follows late, first in part": func(step, since time.Duration) time.Duration {
+			switch {
+			case since < 3*time.Second:
+				return 0
+			case since < 7*time.Second:
+				return step * 6 / 10
+			}
+			return step
+		},
 	}
 	for name, follow := range driver {
 		for _, step := range []time.Duration{-time.Hour, -2 * time.Second, -300 * time.Millisecond, -15 * time.Millisecond, 2 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second, time.Hour} {
