@@ -105,6 +105,22 @@ func TestCharacteriseARingThatFills(t *testing.T) {
 	})
 }
 
+// Open takes periods and depth as they were found.
+func TestOpenTakesWhatWasFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sourceOf(newFake("GPU-1"))
+		s.sensors["GPU-1"] = []device.Sensor{{Name: sensorCounter, Depth: 7, UpdateNs: 50e6, Calls: 9, Changes: 9}, {Name: sensorRing, Depth: 60, UpdateNs: 10e6}}
+		domains, err := s.Open(t.Context(), sdk.OpenRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, ok := s.readers[0].sensors[0].(*ring)
+		if !ok || r.depth != 60 || r.periodNs != 10e6 || domains[0].UpdatePeriodNs != 10e6 || domains[1].UpdatePeriodNs != 50e6 || s.readers[0].counter.updateNs != 50e6 {
+			t.Errorf("%+v, %+v", r, domains)
+		}
+	})
+}
+
 // What may pass is not kept: a call that failed once, or a permission.
 func TestCharacteriseKeepsNoFailure(t *testing.T) {
 	for _, err := range []error{errors.New("timeout"), errPermission} {

@@ -106,6 +106,9 @@ func (r *ring) step() ([]sdk.SampleBatch, int64, error) {
 			Message: "the driver's stamps do not follow the clocks, as happens after the wall clock was set; samples were placed by their number, to about a period"})
 		r.timing.doubtUntilNs = begin + doubtNs
 	}
+	if r.timing.unfollowed() {
+		r.timing.doubtUntilNs = begin + doubtNs
+	}
 	late := r.lastDrainNs > 0 && begin-r.lastDrainNs > int64(r.depth)*r.periodNs
 	r.lastDrainNs = begin
 	batches := r.batches(samples, stamps, now, late, &bad)

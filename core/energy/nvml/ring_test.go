@@ -173,6 +173,15 @@ func TestWallClockStep(t *testing.T) {
 			}
 			return step
 		},
+		"follows when all seems well": func(step, since time.Duration) time.Duration {
+			switch {
+			case since < 15*time.Second:
+				return 0
+			case since < 19*time.Second:
+				return step * 6 / 10
+			}
+			return step
+		},
 	}
 	for name, follow := range driver {
 		for _, step := range []time.Duration{-time.Hour, -2 * time.Second, -300 * time.Millisecond, -15 * time.Millisecond, 2 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second, time.Hour} {

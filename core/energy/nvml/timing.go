@@ -45,6 +45,13 @@ const (
 
 func (t *timing) doubtful(nowNs int64) bool { return nowNs < t.doubtUntilNs }
 
+// unfollowed tells whether stamps are mapped by another offset than the clocks have:
+// the driver has not followed a step yet, and may do so at any time.
+func (t *timing) unfollowed() bool {
+	moved := t.wallOffsetNs - t.offsetNs
+	return max(moved, -moved) >= clockStepNs
+}
+
 // pair reads the clocks and returns by how much the wall clock was set, or 0.
 func (t *timing) pair(c clocks) (stepNs int64) {
 	offset, width := c.offset()
@@ -86,7 +93,7 @@ func (t *timing) place(samples []ringSample, doubt bool, afterNs, nowNs, periodN
 	if len(samples) == 0 {
 		return nil, true
 	}
-	if moved := t.wallOffsetNs - t.offsetNs; max(moved, -moved) < clockStepNs {
+	if !t.unfollowed() {
 		t.offsetNs = t.wallOffsetNs
 	}
 	newest := samples[len(samples)-1].WallUs
