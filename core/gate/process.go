@@ -14,6 +14,8 @@ import (
 // not the deployment's. A graphics process is a warning only, since a desktop
 // hardly draws power while nobody looks at it.
 //
+// Who comes and goes within the Run is not seen.
+//
 // The driver gives the pids of the host. Where the deployment's own are not
 // among them, in a container, only their number can be compared.
 func foreignProcess(j *judging) {
@@ -32,7 +34,7 @@ func foreignProcess(j *judging) {
 		foreign := slices.DeleteFunc(slices.Clone(compute), ours)
 		switch known := len(compute) > len(foreign); {
 		case known && len(foreign) > 0:
-			j.find(energy.SeverityFatal, id, float64(len(foreign)), "during the Run %s was also used by %s", id, list(foreign))
+			j.find(energy.SeverityFatal, id, float64(len(foreign)), "at the end of the Run %s was also used by %s", id, list(foreign))
 		case known:
 		case d.Own == 0 || len(compute) < d.Own:
 			j.unknown("the driver does not show the deployment's own process on %s, so it may hide others, too", id)
@@ -41,7 +43,7 @@ func foreignProcess(j *judging) {
 		}
 		if len(compute) < len(d.After.Processes) {
 			drawn := slices.DeleteFunc(slices.Clone(d.After.Processes), func(p device.Process) bool { return !graphics(p) })
-			j.find(energy.SeverityWarning, id, float64(len(drawn)), "during the Run %s was also used by %s", id, list(drawn))
+			j.find(energy.SeverityWarning, id, float64(len(drawn)), "at the end of the Run %s was also used by %s", id, list(drawn))
 		}
 		j.saw()
 	})

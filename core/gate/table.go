@@ -58,7 +58,7 @@ func course() []Gate {
 			Limits:    []Limit{warn(0, "%"), warn(2, "looks"), warn(aboveIdleW, "W"), warn(3, "s")},
 			Needs:     "utilisation and power before Load, and an idle phase (protocol.idle_s)", Advice: "nvidia-smi shows who uses the GPU; end them", judge: notIdleBefore},
 		{Code: "foreign_process", Scope: Trial, Severities: warningFatal,
-			Threshold: "a process that is not ours: before Load, or drawing graphics, a warning; computing on a GPU of the headline during the Run fatal",
+			Threshold: "a process that is not ours: before Load, or drawing graphics, a warning; computing on a GPU of the headline at the end of the Run fatal; one that comes and goes in between is not seen",
 			Needs:     "the GPU's processes before Load and after the Run", Advice: "end it, or name other GPUs: nvidia-smi -i {gpu} lists them", judge: foreignProcess},
 		{Code: "thermal_throttle", Scope: Trial, Severities: fatal, Threshold: "heat held the clocks back for more than 1 % of the windows' time",
 			Limits: []Limit{fail(mostHeldPct, "% of the windows' time")},
