@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/llenergymeasure/llem"
@@ -25,6 +26,8 @@ type dryPlan struct {
 	Trials int       `json:"trials"`
 	// Sources in the order in which they would be tried.
 	Sources []drySource `json:"sources"`
+	// WorkVariesBy are the keys in which cells differ that are therefore not compared.
+	WorkVariesBy []string `json:"work_varies_by,omitempty"`
 }
 
 type dryCell struct {
@@ -64,6 +67,7 @@ func (c *runCommand) plan(a *app, p *llem.Prepared) error {
 		return printPlan(a.stdout, p)
 	}
 	d := dryPlan{Plan: p.Plan, Trials: len(p.Plan.Blocks) * len(p.Cells), Sources: drySources(p)}
+	_, d.WorkVariesBy = study.Works(p.Cells)
 	for i, cell := range p.Cells {
 		one := dryCell{ID: cell.ID, Label: cell.Label, Instance: cell.Instance, Plugin: cell.Plugin, Probe: cell.Probe, Axes: map[string]any{}}
 		for _, axis := range cell.Axes {
@@ -127,6 +131,9 @@ func printPlan(w io.Writer, p *llem.Prepared) error {
 		for _, d := range p.Checks[i].Diagnostics {
 			fmt.Fprintf(w, "       %s: %s: %s\n", d.Severity, d.KeyPath, report.OneLine(d.Message))
 		}
+	}
+	if kinds, keys := study.Works(p.Cells); kinds > 1 {
+		fmt.Fprintf(w, "Work    %s of it, by %s: cells are compared only with those of the same\n", count(kinds, "kind"), strings.Join(keys, ", "))
 	}
 	for _, block := range p.Plan.Blocks {
 		fmt.Fprintf(w, "Block %d  %v\n", block.Index+1, block.Order)

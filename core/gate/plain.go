@@ -67,6 +67,7 @@ func Notes() []Plain {
 		{"mixed_methods", "joules that were made by different methods stand in one comparison"},
 		{"baseline_not_ranked", "the cell of compare.baseline cannot be ranked: another stands in for it"},
 		{"work_differs", "cells that did different work are not compared"},
+		{"work_varies", "the study varies the workload or the regime: cells are compared only with those of the same"},
 		{"model_changed", "the trials of a cell ran different models"},
 		{"model_unknown", "the engine does not say which model it ran"},
 		{"small_n", "too few samples for a method"},

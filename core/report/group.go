@@ -51,6 +51,7 @@ func (s *Summary) group(o Options, warnings *warningList) {
 		warnings.add(Warning{Code: "different_boundaries", Severity: energy.SeverityWarning,
 			Message: fmt.Sprintf("the joules of these cells cover %d different sets of devices; they are shown apart and never compared", len(boundaries))}, "")
 	}
+	s.strata(warnings)
 	for i := range s.Groups {
 		s.Groups[i].compare(s.Cells, o, warnings)
 	}
