@@ -60,7 +60,7 @@ func identity(f engine.Facts, s settings, modelID, digest string) sdk.ModelIdent
 	}
 	switch {
 	case s.path == "":
-		m.Base = fmt.Sprintf("%s, random weights of seed %d", modelID, weightSeed)
+		m.Base = modelID + ", random weights"
 	case f.Name != "":
 		m.Base = fmt.Sprintf("%s (%s, %d parameters)", f.Name, f.Architecture, f.Parameters)
 	}

@@ -47,7 +47,7 @@ func TestRandomWeights(t *testing.T) {
 		c.Model = sdk.Model{ID: "llem/random-tiny", Weights: sdk.WeightsDummy}
 		b, report := loadEngine(t, c)
 		m := report.Model
-		if !m.RandomWeights || m.WeightType != dtype || report.Resolved["dtype"] != dtype || *m.Parameters != 5_475_584 || m.Base != "llem/random-tiny, random weights of seed 1" {
+		if !m.RandomWeights || m.WeightType != dtype || report.Resolved["dtype"] != dtype || *m.Parameters != 5_475_584 || m.Base != "llem/random-tiny, random weights" {
 			t.Errorf("%s: identity %+v, resolved %+v", dtype, m, report.Resolved)
 		}
 		if got := drive(t, b, batchOf4, workOf(4, prompts(4)...)); got.passes[0].OutputTokens != 16 {

@@ -94,7 +94,7 @@ func (s *settings) identity(l loaded, digest string) sdk.ModelIdentity {
 	}
 	switch {
 	case s.random():
-		m.Base = fmt.Sprintf("%s, random weights of seed %d", s.name(), weightSeed)
+		m.Base = s.name() + ", random weights" // as every backend calls it
 	case s.model.Path == "":
 		m.Base = s.model.ID
 		if l.Model.Revision != "" {

@@ -84,6 +84,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 			return report, &sdk.Error{Code: sdk.Internal, Phase: "read the server's configuration back", Message: b.hide(err.Error())}
 		}
 	}
+	b.identify(&report, req.Cell.Model)
 	b.findGPUs(ctx, req, &report)
 	return report, nil
 }

@@ -1,0 +1,69 @@
+package openaiserver
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/llenergymeasure/llem/sdk"
+)
+
+// identify names the model as other backends do, or arms of one study would not be
+// compared: random weights of one architecture are one model whatever they are, and a
+// model of the hub is a commit of it. What the engine itself said is left.
+func (b *backend) identify(report *sdk.LoadReport, model sdk.Model) {
+	m := &report.Model
+	switch {
+	case m.Base != model.Path && m.Base != model.ID:
+	case m.RandomWeights:
+		m.Base += ", random weights"
+	case model.Path == "":
+		// An attached server's cache is its own.
+		if b.process != nil {
+			if commit := commitOf(hubModels(variables(b.settings)), model); commit != "" {
+				m.Revision = commit
+			}
+		}
+		if m.Revision != "" {
+			m.Base += "@" + m.Revision
+		}
+	}
+}
+
+var commitName = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// commitOf is the commit that the hub's cache has for the model's revision; "" = none.
+func commitOf(models string, model sdk.Model) string {
+	revision := model.Revision
+	switch {
+	case revision == "":
+		revision = "main"
+	case commitName.MatchString(revision):
+		return revision
+	}
+	text, err := os.ReadFile(filepath.Join(models, "models--"+strings.ReplaceAll(model.ID, "/", "--"), "refs", filepath.FromSlash(revision)))
+	if commit := strings.TrimSpace(string(text)); err == nil && commitName.MatchString(commit) {
+		return commit
+	}
+	return ""
+}
+
+// hubModels is where the server has models of the hub; env are its own variables.
+func hubModels(env []string) string {
+	value := func(name string) string {
+		for _, entry := range env {
+			if text, found := strings.CutPrefix(entry, name+"="); found {
+				return text
+			}
+		}
+		return os.Getenv(name)
+	}
+	if dir := value("HF_HUB_CACHE"); dir != "" {
+		return dir
+	}
+	if dir := value("HF_HOME"); dir != "" {
+		return filepath.Join(dir, "hub")
+	}
+	return filepath.Join(hubCache(), "hub")
+}
