@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -85,6 +86,24 @@ func TestCooldownWithoutTemperature(t *testing.T) {
 		}
 		wantCode(t, got, "not_cooled/warning")
 	})
+	for rise, cooled := range map[int64]bool{1: true, 2: false} {
+		t.Run(fmt.Sprint(rise, " °C warmer"), func(t *testing.T) {
+			r, g := gpuRig(t, 1)
+			r.each(func(c *study.Cell) {
+				c.Protocol.Regime, c.Protocol.ConditioningS, c.Protocol.CooldownS = study.RegimeCooldown, 0, 0.1
+			})
+			var loaded atomic.Int64
+			r.onPhase = func(p Progress) {
+				if p.Phase == PhaseCooldown {
+					loaded.Store(rise)
+				}
+			}
+			g.celsius = func() int64 { return 50 + loaded.Load() }
+			if c := r.one().Cooldown; c == nil || c.Cooled != cooled || *c.EndC-*c.StartC != float64(rise) {
+				t.Errorf("cooled down: %+v", c)
+			}
+		})
+	}
 	t.Run("interrupt", func(t *testing.T) {
 		r := cold(t, 600)
 		ctx, cancel := context.WithCancel(t.Context())

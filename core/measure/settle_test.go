@@ -52,6 +52,42 @@ func TestSettleRule(t *testing.T) {
 	}
 }
 
+// Each criterion holds just below its limit and not just above.
+func TestSettleLimits(t *testing.T) {
+	spread := func(cv float64) []float64 { return []float64{1 - cv, 1, 1 + cv} }
+	slope := func(in30s float64) *powerTrend {
+		return &powerTrend{meanW: 100, slopeRelPerS: in30s / 30, slopeErrorRelPerS: 0.001 / 30, stretchNs: 3e9}
+	}
+	good := func() settleState {
+		return settleState{sinceBeginNs: 60e9, passes: 3, passTimes: spread(0), power: slope(0), temperature: &drift{}}
+	}
+	for _, c := range []struct {
+		name    string
+		settled bool
+		change  func(*settleState)
+	}{
+		{"all hold", true, func(*settleState) {}},
+		{"two passes", false, func(s *settleState) { s.passes = 2 }},
+		{"pass times within 2 %", true, func(s *settleState) { s.passTimes = spread(0.0199) }},
+		{"pass times beyond 2 %", false, func(s *settleState) { s.passTimes = spread(0.0201) }},
+		{"power within 1 %", true, func(s *settleState) { s.power = slope(-0.0099) }},
+		{"power beyond 1 %", false, func(s *settleState) { s.power = slope(-0.0101) }},
+		{"of an open loop within three errors more", true, func(s *settleState) { s.open, s.power = true, slope(0.0129) }},
+		{"of an open loop beyond", false, func(s *settleState) { s.open, s.power = true, slope(0.0131) }},
+		{"temperature within 1 °C and its error", true, func(s *settleState) { s.temperature = &drift{-1.49, 0.5} }},
+		{"temperature beyond", false, func(s *settleState) { s.temperature = &drift{-1.51, 0.5} }},
+	} {
+		state := good()
+		c.change(&state)
+		if got := state.judge(); got.Settled != c.settled {
+			t.Errorf("%s: %s", c.name, got.Reason)
+		}
+	}
+	if rule := newSettleRule(70); rule.leastNs != 70e9 || rule.mostNs != 180e9 {
+		t.Errorf("70 s come to %+v", rule)
+	}
+}
+
 // powerTrace has one sample of mean power every 100 ms for 60 s.
 func powerTrace(t *testing.T, watts func(s float64) float64) *energy.Trace {
 	t.Helper()
