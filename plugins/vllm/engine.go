@@ -132,6 +132,7 @@ var metrics = openaiserver.Metrics{
 		{Name: "vllm:time_to_first_token_seconds_count", Unit: "requests"},
 		{Name: "vllm:inter_token_latency_seconds_sum", Unit: "s", Direction: "lower"},
 		{Name: "vllm:inter_token_latency_seconds_count", Unit: "gaps"},
+		{Name: "vllm:request_time_per_output_token_seconds_sum", Unit: "s", Direction: "lower"},
 		{Name: "vllm:request_queue_time_seconds_sum", Unit: "s", Direction: "lower"},
 		{Name: "vllm:prefix_cache_queries_total", Unit: "tokens"},
 		{Name: "vllm:spec_decode_num_draft_tokens_total", Unit: "tokens"},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -105,6 +106,25 @@ func drive(t *testing.T, b sdk.Backend, spec sdk.RunSpec, work *sdk.Work) (all s
 	return all, finished
 }
 
+// golden are prompts, and the ids that every engine gives for them on the tiny model.
+func golden(t testing.TB) (work *sdk.Work, hashes []uint64) {
+	t.Helper()
+	var cases []struct{ Prompt, IDs []uint32 }
+	text, err := os.ReadFile(fromEnvironment(t, "LLEM_TEST_GOLDEN"))
+	if err == nil {
+		err = json.Unmarshal(text, &cases)
+	}
+	if err != nil || len(cases) < 4 {
+		t.Fatalf("%d prompts, error %v", len(cases), err)
+	}
+	work = &sdk.Work{ExactLengths: true}
+	for _, c := range cases {
+		work.Items = append(work.Items, sdk.WorkItem{TokenIDs: c.Prompt, MaxTokens: uint32(len(c.IDs))})
+		hashes = append(hashes, sdk.OutputHash(c.IDs))
+	}
+	return work, hashes
+}
+
 func TestConformance(t *testing.T) {
 	plugin := filepath.Join(t.TempDir(), "vllm")
 	if text, err := exec.Command("go", "build", "-o", plugin, ".").CombinedOutput(); err != nil {
@@ -134,10 +154,15 @@ func TestTokensCountsAndTimes(t *testing.T) {
 		t.Errorf("stages %s", kinds)
 	}
 
-	golden := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{45, 74, 81, 81, 84}, MaxTokens: 6}}}
-	done, _ := drive(t, b, sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordToken}, golden)
-	if want := sdk.OutputHash([]uint32{1419, 1742, 726, 726, 726, 726}); done[0].OutputHash == nil || *done[0].OutputHash != want {
-		t.Errorf("other ids: %+v", done[0])
+	prompts, want := golden(t)
+	done, _ := drive(t, b, sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordToken}, prompts)
+	if len(done) != len(want) {
+		t.Errorf("%d prompts of %d were answered", len(done), len(want))
+	}
+	for _, c := range done {
+		if c.OutputHash == nil || *c.OutputHash != want[c.Request] {
+			t.Errorf("other ids for prompt %d: %+v", c.Request, c)
+		}
 	}
 
 	work := &sdk.Work{ExactLengths: true}
@@ -162,61 +187,81 @@ func TestTokensCountsAndTimes(t *testing.T) {
 			*after.CachedPromptTokens != 0 || *after.EngineSteps <= *before.EngineSteps || named(after, "vllm:request_success_total")-named(before, "vllm:request_success_total") != 32 {
 			t.Errorf("%s: %+v; the server counts from %+v to %+v", spec.Loop, finished, before, after)
 		}
-		var first, gaps float64
+		var first, gaps, each float64
 		for _, c := range done {
 			if c.Failed() || c.OutputTokens != work.Items[c.Request].MaxTokens || c.OutputHash == nil {
 				t.Errorf("request %d: %+v", c.Request, c)
 			}
 			first += float64(c.FirstNs-c.SentNs) / 1e9
 			gaps += float64(c.LastNs-c.FirstNs) / 1e9
+			each += float64(c.LastNs-c.FirstNs) / 1e9 / float64(c.OutputTokens-1)
 		}
-		servers := named(after, "vllm:time_to_first_token_seconds_sum") - named(before, "vllm:time_to_first_token_seconds_sum")
-		between := named(after, "vllm:inter_token_latency_seconds_sum") - named(before, "vllm:inter_token_latency_seconds_sum")
-		t.Logf("%s: TTFT %.1f ms here, %.1f ms in the server; time between tokens %.1f and %.1f ms a request", spec.Loop, 1e3*first/32, 1e3*servers/32, 1e3*gaps/32, 1e3*between/32)
+		since := func(name string) float64 { return named(after, name) - named(before, name) }
+		servers, between := since("vllm:time_to_first_token_seconds_sum"), since("vllm:inter_token_latency_seconds_sum")
+		perToken := since("vllm:request_time_per_output_token_seconds_sum")
+		t.Logf("%s: TTFT %.1f ms here, %.1f ms in the server; TPOT %.2f and %.2f ms; time between tokens %.1f and %.1f ms a request", spec.Loop,
+			1e3*first/32, 1e3*servers/32, 1e3*each/32, 1e3*perToken/32, 1e3*gaps/32, 1e3*between/32)
 		// The server stamps a request's arrival late, and its answers pass
 		// through an event loop: the client's first token is never earlier. The
 		// cores are shared, so only the sums of what lies between are held tight.
-		if first < servers*0.98 || gaps < between*0.7 || gaps > between*1.3 {
-			t.Errorf("%s: the server's own times differ: first %.3f s against %.3f s, between %.3f s against %.3f s", spec.Loop, first, servers, gaps, between)
+		if first < servers*0.98 || gaps < between*0.7 || gaps > between*1.3 || each < perToken*0.7 || each > perToken*1.3 {
+			t.Errorf("%s: the server's own times differ: first %.3f s against %.3f s, between %.3f s against %.3f s, TPOT %.4f s against %.4f s", spec.Loop, first, servers, gaps, between, each, perToken)
 		}
 	}
 }
 
-// Whatever is killed while requests run, and whenever: each is completed, the Run says
-// so, and no process is left. An API server that is killed leaves its engine. The
-// conformance suite kills the host.
+// Whatever is killed while requests run, and whenever: each is completed, those whose
+// end did not come have failed, the Run says so, and no process is left. An API server
+// that is killed leaves its engine, and one that is told to end waits for its clients.
+// The conformance suite kills the host.
 func TestDeaths(t *testing.T) {
-	for _, victim := range []string{"the API server", "the engine"} {
-		t.Run(victim, func(t *testing.T) {
+	for _, drill := range []struct {
+		victim string
+		signal syscall.Signal
+	}{{"the API server", syscall.SIGKILL}, {"the engine", syscall.SIGKILL}, {"the API server", syscall.SIGTERM}, {"the engine", syscall.SIGTERM}} {
+		t.Run(fmt.Sprintf("%s, %v", drill.victim, drill.signal), func(t *testing.T) {
 			b, report, _ := mustLoad(t, serverCell(t, sdk.LoopClosed))
 			api := int(report.Devices[0].PID)
 			family := append([]int{api}, descendants(api)...)
 			pid := api
-			if victim == "the engine" {
+			if drill.victim == "the engine" {
 				pid = engineOf(t, family)
 			}
 			work := &sdk.Work{ExactLengths: true}
 			for i := range 64 {
 				work.Items = append(work.Items, sdk.WorkItem{TokenIDs: []uint32{uint32(100 + i), 7, 8}, MaxTokens: 200})
 			}
-			run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 4, Record: sdk.RecordRequest}, work, func(sdk.RunEvent) {})
+			failed := map[string]int{}
+			run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 4, Record: sdk.RecordRequest}, work, func(event sdk.RunEvent) {
+				done, _ := event.(sdk.Completions)
+				for _, c := range done {
+					if c.Failed() {
+						code, _, _ := strings.Cut(c.Error, ":")
+						failed[code]++
+					} else if c.OutputTokens != 200 || c.FinishReason != "length" {
+						t.Errorf("taken for done: %+v", c)
+					}
+				}
+			})
 			sent, later := 5+rand.Int64N(40), rand.N(300*time.Millisecond)
-			t.Logf("killed %v after request %d was sent", later, sent)
+			t.Logf("%v, %v after request %d was sent", drill.signal, later, sent)
 			go func() {
 				for run.Heartbeat().Sent < sent && t.Context().Err() == nil {
 					time.Sleep(time.Millisecond)
 				}
 				time.Sleep(later) // any moment of a stream
-				_ = syscall.Kill(pid, syscall.SIGKILL)
+				_ = syscall.Kill(pid, drill.signal)
 			}()
+			from := time.Now()
 			err := b.Run(t.Context(), run)
 			if !errors.Is(err, sdk.EngineCrashed) {
 				t.Errorf("error %v", err)
 			}
-			t.Log(err)
+			after := time.Since(from)
 			if _, err := run.Finish(); err != nil || run.Heartbeat().Failed == 0 {
 				t.Errorf("%+v, error %v", run.Heartbeat(), err)
 			}
+			t.Logf("after %v: %v; failed %v", after, err, failed)
 			if err := b.Unload(t.Context()); err != nil {
 				t.Error(err)
 			}

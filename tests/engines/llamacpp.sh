@@ -16,5 +16,5 @@ export GOWORK=off GOFLAGS=-mod=mod
 go mod edit -replace "github.com/llenergymeasure/llem/sdk=$root/sdk"
 go mod tidy
 go vet -tags engines .
-LLEM_TEST_PYTHON=$python LLEM_TEST_SERVER=$root/tests/engines/llama_server.py LLEM_TEST_MODEL=$work/tiny.gguf \
+LLEM_TEST_PYTHON=$python LLEM_TEST_SERVER=$root/tests/engines/llama_server.py LLEM_TEST_MODEL=$work/tiny.gguf LLEM_TEST_GOLDEN=$root/tests/engines/golden.json \
   go test -count=1 -timeout 10m -tags engines .

@@ -15,4 +15,5 @@ export GOWORK=off GOFLAGS=-mod=mod PYTHONDONTWRITEBYTECODE=''
 go mod edit -replace "github.com/llenergymeasure/llem/sdk=$root/sdk"
 go mod tidy
 go vet -tags engines .
-LLEM_TEST_PYTHON=$python LLEM_TEST_MODEL=$model go test -count=1 -timeout 20m -tags engines .
+LLEM_TEST_PYTHON=$python LLEM_TEST_MODEL=$model LLEM_TEST_GOLDEN=$root/tests/engines/golden.json \
+  go test -count=1 -timeout 20m -tags engines .

@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE='' VLLM_CACHE_ROOT=$vllm/cache
 m.HIDDEN, m.HEAD_DIM = 128, 16
 m.write(pathlib.Path(sys.argv[1]))' "$work/narrow")
 go vet -tags engines ./plugins/vllm
-LLEM_TEST_PYTHON=$vllm/bin/python LLEM_TEST_MODEL=$model LLEM_TEST_NARROW_MODEL=$work/narrow \
+LLEM_TEST_PYTHON=$vllm/bin/python LLEM_TEST_MODEL=$model LLEM_TEST_GOLDEN=$PWD/tests/engines/golden.json LLEM_TEST_NARROW_MODEL=$work/narrow \
   go test -count=1 -timeout 20m -tags engines ./plugins/vllm
 
 # The example as a new user runs it, in the active environment, but once and with
@@ -21,3 +21,10 @@ LLEM_TEST_PYTHON=$vllm/bin/python LLEM_TEST_MODEL=$model LLEM_TEST_NARROW_MODEL=
 sed 's/^window_s = .*/window_s = 4/' examples/vllm-concurrency.toml >"$work/vllm-concurrency.toml"
 VIRTUAL_ENV=$vllm OMP_NUM_THREADS=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
   build/llem run --quiet --cycles 1 --plugin-dir build/plugins --out "$work/results" "$work/vllm-concurrency.toml"
+
+# The same work through it and through transformers, which its environment has, too.
+cp examples/vllm-vs-pytorch.toml "$work"
+VIRTUAL_ENV=$vllm OMP_NUM_THREADS=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
+  build/llem run --quiet --cycles 1 --plugin-dir build/plugins --out "$work/compared" "$work/vllm-vs-pytorch.toml"
+python=$(tests/engines/environment.sh python tests/engines/requirements.txt pyarrow,pytest,numpy)
+"$python/bin/python" tests/engines/compared.py "$work/compared"

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -68,6 +69,25 @@ func counters(t *testing.T, b sdk.Backend) sdk.Counters {
 	return c
 }
 
+// golden are prompts, and the ids that every engine gives for them on the tiny model.
+func golden(t testing.TB) (work *sdk.Work, hashes []uint64) {
+	t.Helper()
+	var cases []struct{ Prompt, IDs []uint32 }
+	text, err := os.ReadFile(fromEnvironment(t, "LLEM_TEST_GOLDEN"))
+	if err == nil {
+		err = json.Unmarshal(text, &cases)
+	}
+	if err != nil || len(cases) < 4 {
+		t.Fatalf("%d prompts, error %v", len(cases), err)
+	}
+	work = &sdk.Work{ExactLengths: true}
+	for _, c := range cases {
+		work.Items = append(work.Items, sdk.WorkItem{TokenIDs: c.Prompt, MaxTokens: uint32(len(c.IDs))})
+		hashes = append(hashes, sdk.OutputHash(c.IDs))
+	}
+	return work, hashes
+}
+
 func TestConformance(t *testing.T) {
 	plugin := filepath.Join(t.TempDir(), "llamacpp")
 	if text, err := exec.Command("go", "build", "-o", plugin, ".").CombinedOutput(); err != nil {
@@ -87,18 +107,18 @@ func TestTokensOfAllEngines(t *testing.T) {
 	if report.Resolved["parallel"] != int64(4) || *report.KVCapacityTokens != 8192 || report.Model.WeightType != "F16" {
 		t.Errorf("read back: %+v", report)
 	}
-	work := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{45, 74, 81, 81, 84}, MaxTokens: 6}}}
+	work, want := golden(t)
 	run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordToken}, work, func(event sdk.RunEvent) {
 		for _, c := range completions(event) {
-			if want := sdk.OutputHash([]uint32{1419, 1742, 726, 726, 726, 726}); c.OutputHash == nil || *c.OutputHash != want || len(c.Chunks) != 6 {
-				t.Errorf("other ids or chunks: %+v", c)
+			if c.OutputHash == nil || *c.OutputHash != want[c.Request] || len(c.Chunks) != int(work.Items[c.Request].MaxTokens) {
+				t.Errorf("other ids or chunks for prompt %d: %+v", c.Request, c)
 			}
 		}
 	})
 	if err := b.Run(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
-	if finished, err := run.Finish(); err != nil || finished.OutputTokens != 6 {
+	if finished, err := run.Finish(); err != nil || finished.Completions != int64(len(want)) {
 		t.Errorf("%+v, error %v", finished, err)
 	}
 }

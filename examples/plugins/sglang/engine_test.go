@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -89,6 +90,15 @@ func counters(t *testing.T, b sdk.Backend) sdk.Counters {
 	return c
 }
 
+func valueOf(c sdk.Counters, name string) float64 {
+	for _, n := range c.Named {
+		if n.Name == name {
+			return n.Value
+		}
+	}
+	return -1
+}
+
 func drive(t *testing.T, b sdk.Backend, spec sdk.RunSpec, work *sdk.Work) (all sdk.Completions, finished sdk.Finished) {
 	t.Helper()
 	run := sdk.NewRun(spec, work, func(event sdk.RunEvent) {
@@ -106,14 +116,33 @@ func drive(t *testing.T, b sdk.Backend, spec sdk.RunSpec, work *sdk.Work) (all s
 	return all, finished
 }
 
+// golden are prompts, and the ids that every engine gives for them on the tiny model.
+func golden(t testing.TB) (work *sdk.Work, hashes []uint64) {
+	t.Helper()
+	var cases []struct{ Prompt, IDs []uint32 }
+	text, err := os.ReadFile(fromEnvironment("LLEM_TEST_GOLDEN"))
+	if err == nil {
+		err = json.Unmarshal(text, &cases)
+	}
+	if err != nil || len(cases) < 4 {
+		t.Fatalf("%d prompts, error %v", len(cases), err)
+	}
+	work = &sdk.Work{ExactLengths: true}
+	for _, c := range cases {
+		work.Items = append(work.Items, sdk.WorkItem{TokenIDs: c.Prompt, MaxTokens: uint32(len(c.IDs))})
+		hashes = append(hashes, sdk.OutputHash(c.IDs))
+	}
+	return work, hashes
+}
+
 func TestConformance(t *testing.T) {
 	cell := serverCell()
 	plugintest.Run(t, []string{build(t)}, plugintest.Options{Cell: &cell})
 }
 
-// The same ids as every other engine, and the client's counts are the server's,
-// exactly, in every loop. Then the server is killed.
-func TestTokensAndCounts(t *testing.T) {
+// The same ids as every other engine; the client's counts are the server's, exactly,
+// in every loop; and both agree on times. Then the server is killed.
+func TestTokensCountsAndTimes(t *testing.T) {
 	b, report, stages, err := load(t, serverCell())
 	if err != nil {
 		t.Fatal(err)
@@ -129,10 +158,15 @@ func TestTokensAndCounts(t *testing.T) {
 	if report.EngineVersion != "0.5.23" || *report.KVCapacityTokens != 16384 || *report.Model.Vocab != 2048 || !strings.Contains(stages, "weights") {
 		t.Errorf("report %+v, stages %s", report, stages)
 	}
-	golden := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{45, 74, 81, 81, 84}, MaxTokens: 6}}}
-	done, _ := drive(t, b, sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordToken}, golden)
-	if want := sdk.OutputHash([]uint32{1419, 1742, 726, 726, 726, 726}); done[0].OutputHash == nil || *done[0].OutputHash != want {
-		t.Errorf("other ids: %+v", done[0])
+	prompts, want := golden(t)
+	done, _ := drive(t, b, sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordToken}, prompts)
+	if len(done) != len(want) {
+		t.Errorf("%d prompts of %d were answered", len(done), len(want))
+	}
+	for _, c := range done {
+		if c.OutputHash == nil || *c.OutputHash != want[c.Request] {
+			t.Errorf("other ids for prompt %d: %+v", c.Request, c)
+		}
 	}
 	work := &sdk.Work{ExactLengths: true}
 	prompt, output := int64(0), int64(0)
@@ -155,10 +189,25 @@ func TestTokensAndCounts(t *testing.T) {
 		if finished.OutputTokens != output || *after.OutputTokens-*before.OutputTokens != output || *after.PromptTokens-*before.PromptTokens != prompt || *after.EngineSteps <= *before.EngineSteps {
 			t.Errorf("%s: %+v; the server counts from %+v to %+v", spec.Loop, finished, before, after)
 		}
+		var first, gaps, each float64
 		for _, c := range done {
 			if c.Failed() || c.OutputTokens != work.Items[c.Request].MaxTokens || c.OutputHash == nil || *c.CachedPromptTokens != 0 {
 				t.Errorf("request %d: %+v", c.Request, c)
 			}
+			first += float64(c.FirstNs-c.SentNs) / 1e9
+			gaps += float64(c.LastNs-c.FirstNs) / 1e9
+			each += float64(c.LastNs-c.FirstNs) / 1e9 / float64(c.OutputTokens-1)
+		}
+		since := func(name string) float64 { return valueOf(after, name) - valueOf(before, name) }
+		servers, between := since("sglang:time_to_first_token_seconds_sum"), since("sglang:inter_token_latency_seconds_sum")
+		perToken := since("sglang:request_time_per_output_token_seconds_sum")
+		t.Logf("%s: TTFT %.1f ms here, %.1f ms in the server; TPOT %.2f and %.2f ms; time between tokens %.1f and %.1f ms a request", spec.Loop,
+			1e3*first/32, 1e3*servers/32, 1e3*each/32, 1e3*perToken/32, 1e3*gaps/32, 1e3*between/32)
+		// The server's clock begins when it has read a request, and stops before its
+		// answer is written: the client's first token is never earlier. The cores are
+		// shared, so only what lies between is held from both sides.
+		if first < servers*0.98 || gaps < between*0.7 || gaps > between*1.3 || each < perToken*0.7 || each > perToken*1.3 {
+			t.Errorf("%s: the server's own times differ: first %.3f s against %.3f s, between %.3f s against %.3f s, TPOT %.4f s against %.4f s", spec.Loop, first, servers, gaps, between, each, perToken)
 		}
 	}
 	family := familyOf(int(report.Devices[0].PID))

@@ -95,5 +95,6 @@ var metrics = kit.Metrics{
 	Named: []kit.Named{
 		{Name: "sglang:num_requests_total", Unit: "requests"}, {Name: "sglang:queue_time_seconds_sum", Unit: "s", Direction: "lower"},
 		{Name: "sglang:time_to_first_token_seconds_sum", Unit: "s", Direction: "lower"}, {Name: "sglang:inter_token_latency_seconds_sum", Unit: "s", Direction: "lower"},
+		{Name: "sglang:request_time_per_output_token_seconds_sum", Unit: "s", Direction: "lower"},
 	},
 }
