@@ -61,14 +61,8 @@ func (p *Prepared) checkParameters(_ context.Context, found *findings) error {
 
 func (p *Prepared) checkSources(found *findings) {
 	for _, s := range p.sources {
-		description, known := p.schemas[s.plugin]
-		if !known {
-			continue
-		}
-		for _, d := range sdk.CheckTable(description.SourceSchema, sdk.Table(s.parameters)) {
-			if d.Severity == sdk.SeverityError {
-				found.add("sources."+s.name+"."+d.KeyPath, d.Message, d.Advice)
-			}
+		if _, known := p.schemas[s.plugin]; known {
+			p.sourceKeys(s, found)
 		}
 	}
 }

@@ -73,12 +73,14 @@ func (f *findings) diagnostics(cell *study.Cell, list []sdk.Diagnostic) {
 }
 
 // sweepable refuses a sweep over a key that is no part of the measurement, at
-// any depth of the plugin's table.
+// any depth of the plugin's table. Without a cell there are none yet to be refused.
 func (f *findings) sweepable(prefix string, schema []sdk.Parameter, cell *study.Cell, axis study.Axis) {
 	for _, parameter := range schema {
 		key := prefix + "." + parameter.Key
 		refuse := func(why string) {
-			f.refused[cell] = true
+			if cell != nil {
+				f.refused[cell] = true
+			}
 			f.add("sweep."+key, "cannot be swept: "+why, "")
 		}
 		switch {

@@ -50,12 +50,74 @@ func tableProblems(ctx context.Context, s Study, known study.Problems) []study.P
 	if len(names) > 0 {
 		p.unusedBackends(ctx, names, found)
 	}
+	p.unusedSources(ctx, found)
 	p.findSources(ctx, found)
 	p.checkSources(found)
+	p.variedKeys(found)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return found.list
+}
+
+// variedKeys holds what the sweep, its groups and experiments set of backends against
+// their plugins' schemas: whether an axis may vary, and each value.
+func (p *Prepared) variedKeys(found *findings) {
+	for _, axis := range p.Spec.Sweep.Axes {
+		if name, schema, _, known := p.backendKeyOf(axis.Key); known {
+			found.sweepable("backends."+name, schema, nil, study.Axis{Key: axis.Key})
+		}
+		for _, value := range axis.Values {
+			p.variedKey("sweep.", study.Setting{Key: axis.Key, Value: value}, found)
+		}
+	}
+	for _, group := range p.Spec.Sweep.Groups {
+		for _, alternative := range group.Alternatives {
+			for _, setting := range alternative.Settings {
+				p.variedKey("sweep.groups."+group.Name+"."+alternative.Name+".", setting, found)
+			}
+		}
+	}
+	for _, e := range p.Spec.Experiments {
+		for _, setting := range e.Settings {
+			p.variedKey("experiments."+e.Name+".", setting, found)
+		}
+	}
+}
+
+// backendKeyOf splits a key of a backend whose schema is known into the instance and
+// the path in its table.
+func (p *Prepared) backendKeyOf(key string) (name string, schema []sdk.Parameter, path string, known bool) {
+	rest, ok := strings.CutPrefix(key, "backends.")
+	name, path, nested := strings.Cut(rest, ".")
+	instance, defined := p.Spec.Backends[name]
+	if !defined {
+		instance.Plugin = name
+	}
+	description, known := p.schemas[instance.Plugin]
+	return name, description.BackendSchema, path, ok && nested && known
+}
+
+func (p *Prepared) variedKey(table string, s study.Setting, found *findings) {
+	_, schema, path, known := p.backendKeyOf(s.Key)
+	if !known {
+		return
+	}
+	for _, d := range sdk.CheckTable(schema, tableOf(path, s.Value)) {
+		about := d.KeyPath == path || strings.HasPrefix(path, d.KeyPath+".") || strings.HasPrefix(d.KeyPath, path+".")
+		if about && d.Severity == sdk.SeverityError { // others miss what the tables above give
+			found.add(table+s.Key, d.Message, d.Advice)
+		}
+	}
+}
+
+// tableOf is a table that holds one value at a dotted path.
+func tableOf(path string, value any) sdk.Table {
+	head, rest, nested := strings.Cut(path, ".")
+	if nested {
+		value = tableOf(rest, value)
+	}
+	return sdk.Table{head: value}
 }
 
 // namedBackends lists the instances that the study, its sweep or its

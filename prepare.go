@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,7 +61,8 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 		}
 	}
 	baseline, problem := s.Spec.BaselineID(p.Cells)
-	if problem != nil && len(found.refused) == 0 { // a refused cell has no final ID
+	// A refused cell has no final ID, but its label.
+	if problem != nil && (len(found.refused) == 0 || !cellID.MatchString(s.Spec.Compare.Baseline)) {
 		found.keep(*problem)
 	}
 	if err := found.err(); err != nil {
@@ -70,6 +72,8 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 	p.Plan.Baseline = baseline
 	return p, nil
 }
+
+var cellID = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
 // Counts are the cells that the study asks for, and the probes beside them.
 func (p *Prepared) Counts() (cells, probes int) {
@@ -130,7 +134,7 @@ func (p *Prepared) findPlugins(ctx context.Context, found *findings) error {
 		}
 	}
 	p.unusedBackends(ctx, used, found)
-	p.unusedSources(found)
+	p.unusedSources(ctx, found)
 	p.findSources(ctx, found)
 	return nil
 }

@@ -1,6 +1,7 @@
 package llem
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/llenergymeasure/llem/core/energy/nvml"
 	"github.com/llenergymeasure/llem/core/measure"
 	"github.com/llenergymeasure/llem/core/study"
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 // source is an energy source that a study names and a plugin serves.
@@ -52,11 +54,25 @@ func namedSources(spec *study.Study) []source {
 }
 
 // unusedSources refuses settings of sources that nothing opens: they would be
-// ignored.
-func (p *Prepared) unusedSources(found *findings) {
+// ignored. Their keys are checked, too, as far as the plugin is there.
+func (p *Prepared) unusedSources(ctx context.Context, found *findings) {
 	for _, name := range slices.Sorted(maps.Keys(p.Spec.Sources)) {
-		if !slices.ContainsFunc(p.sources, func(s source) bool { return s.name == name }) {
-			found.add("sources."+name, "`energy` does not name it", fmt.Sprintf("add %q to `energy`, or remove the table", name))
+		if slices.ContainsFunc(p.sources, func(s source) bool { return s.name == name }) {
+			continue
+		}
+		found.add("sources."+name, "`energy` does not name it", fmt.Sprintf("add %q to `energy`, or remove the table", name))
+		instance := p.Spec.Sources[name]
+		if p.usePlugin(ctx, instance.Plugin, "", sdk.KindEnergySource) == nil {
+			p.sourceKeys(source{name: name, plugin: instance.Plugin, parameters: instance.Parameters}, found)
+		}
+	}
+}
+
+// sourceKeys holds a source's table against its plugin's schema.
+func (p *Prepared) sourceKeys(s source, found *findings) {
+	for _, d := range sdk.CheckTable(p.schemas[s.plugin].SourceSchema, sdk.Table(s.parameters)) {
+		if d.Severity == sdk.SeverityError {
+			found.add("sources."+s.name+"."+d.KeyPath, d.Message, d.Advice)
 		}
 	}
 }

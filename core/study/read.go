@@ -180,6 +180,12 @@ func (r *reader) missing() {
 	if len(s.Energy) == 0 {
 		r.fail("energy", "the list is empty", `write energy = ["auto"]`)
 	}
+	for i, name := range s.Energy {
+		if slices.Contains(s.Energy[:i], name) {
+			r.fail("energy", fmt.Sprintf("%q comes twice, and a source is opened once", name), "remove one of them; two of one plugin are instances with names of their own under [sources]")
+			break
+		}
+	}
 }
 
 var studyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
