@@ -179,7 +179,7 @@ func cells() []Gate {
 		{Code: "drift", Scope: Cell, Severities: warning, Threshold: "Mann-Kendall p below 0.05 and a trend of more than 1 % over the loads",
 			Limits: []Limit{warn(0.05, "p"), warn(1, "%")},
 			Needs:  "loads", Advice: "condition for longer; look at temperatures and clocks", Emitter: "core/stats"},
-		{Code: "outlier", Scope: Cell, Severities: warning, Threshold: "a load's modified z is above 3.5; it is kept",
+		{Code: "outlier", Scope: Cell, Severities: warning, Threshold: "a load's modified z is above 3.5; it is kept, and the message says whether Grubbs' test agrees: chance alone flags one in every fifth cell of five loads",
 			Limits: []Limit{warn(3.5, "modified z")},
 			Needs:  "five loads", Advice: "look at that trial's warnings", Emitter: "core/stats"},
 		{Code: "clocks_differ", Scope: Cell, Severities: warning, Threshold: "mean SM clocks of two compared cells differ by more than 2 %",

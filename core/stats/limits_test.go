@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -115,6 +116,40 @@ func TestPoolingAsksWhetherSpreadsAgree(t *testing.T) {
 		}
 		if share := float64(pooled) / studies; share < c.least || share > c.most {
 			t.Errorf("%d arms, %d blocks, one spreads %g times as much: pooled in %.1f %%", c.arms, c.blocks, c.wild, 100*share)
+		}
+	}
+}
+
+// The flag of an outlier says what Grubbs' test makes of it.
+func TestOutliersSayWhatChanceMakes(t *testing.T) {
+	for _, c := range []struct {
+		x     []float64
+		words string
+	}{
+		{[]float64{99, 100.5, 100, 99.5, 110}, "every fifth set"},
+		{[]float64{99, 100.5, 100, 99.5, 100, 120}, "test agrees"},
+		{[]float64{99, 100.5, 100, 99.5, 100, 102.65}, "test does not agree"},
+		{[]float64{99, 100.5, 100, 99.5, 100, 100.2, 130, 131}, "test does not agree"}, // two hide each other
+	} {
+		loads := make([][]float64, len(c.x))
+		for i, v := range c.x {
+			loads[i] = []float64{v}
+		}
+		e, err := SummarizeLoads(joulePerToken, loads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flagged := 0
+		for _, w := range e.Warnings {
+			if w.Code != CodeOutlier {
+				continue
+			}
+			if flagged++; !strings.Contains(w.Message, c.words) {
+				t.Errorf("%v: %s", c.x, w.Message)
+			}
+		}
+		if flagged == 0 {
+			t.Errorf("%v: nothing is flagged", c.x)
 		}
 	}
 }

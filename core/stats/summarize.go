@@ -148,7 +148,7 @@ func (e *Estimate) doubts(x []float64) {
 	// With fewer values every set has one that looks far out.
 	if len(x) >= 5 {
 		for _, i := range Outliers(x) {
-			e.warnOf(CodeOutlier, (x[i]-Median(x))/e.Centre, "sample %d of %d (%g) lies far from the median %g; it is kept", i+1, len(x), x[i], Median(x))
+			e.warnOf(CodeOutlier, (x[i]-Median(x))/e.Centre, "sample %d of %d (%g) lies far from the median %g; it is kept; %s", i+1, len(x), x[i], Median(x), outlierByChance(x, i))
 		}
 	}
 	d, ok := DriftOf(x)
@@ -161,6 +161,20 @@ func (e *Estimate) doubts(x []float64) {
 	if len(x) >= 8 && d.Lag1 > 0.5 {
 		e.warnOf(CodeAutocorrelate, d.Lag1, "neighbouring samples are alike (lag-1 correlation %.2f): the interval is too narrow", d.Lag1)
 	}
+}
+
+// outlierByChance says how much the flag of sample i means: the modified z score
+// flags some sample of one set of five in five whose spread is normal, and of one
+// set of twenty in ten. Grubbs' test does in one of twenty, from six samples on.
+func outlierByChance(x []float64, i int) string {
+	g, err := Grubbs(x)
+	switch {
+	case err != nil || len(x) < 6:
+		return "of five samples chance alone flags one in every fifth set"
+	case g.Outlier && g.Index == i:
+		return "Grubbs' test agrees (5 %)"
+	}
+	return "Grubbs' test does not agree (5 %), so it may be chance"
 }
 
 // belowEdgeModel doubts a spread that lies below the modelled error of single
