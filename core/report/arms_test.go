@@ -25,11 +25,13 @@ func TestUnlikeArms(t *testing.T) {
 		other Cell
 		want  []string
 	}{
-		"alike":        {armOf("b", 1945, 700_000, 45), nil},
-		"clock":        {armOf("b", 1935, 700_000, 40), []string{"clocks_differ"}},
-		"limit":        {armOf("b", 1980, 600_000, 40), []string{"power_limits_differ"}},
-		"start":        {armOf("b", 1980, 700_000, 46), []string{"start_temperature_spread"}},
-		"nothing seen": {Cell{Label: "b", loads: []result.Trial{{}}}, nil},
+		"alike":         {armOf("b", 1945, 700_000, 45), nil},
+		"clock":         {armOf("b", 1935, 700_000, 40), []string{"clocks_differ"}},
+		"limit":         {armOf("b", 1980, 600_000, 40), []string{"power_limits_differ"}},
+		"limit, a hair": {armOf("b", 1980, 700_400, 40), nil},
+		"limit by 1 W":  {armOf("b", 1980, 701_000, 40), []string{"power_limits_differ"}},
+		"start":         {armOf("b", 1980, 700_000, 46), []string{"start_temperature_spread"}},
+		"nothing seen":  {Cell{Label: "b", loads: []result.Trial{{}}}, nil},
 	} {
 		var got []string
 		for _, w := range unlikeArms([]Cell{base, c.other}, []int{0, 1}) {

@@ -49,3 +49,22 @@ func TestRegimeIsShown(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Trials of a cell in two regimes are two rows, and never compared.
+func TestRegimesAreNotMixed(t *testing.T) {
+	var trials []result.Trial
+	for block, d := range []float64{0, 0.01, 0.02} {
+		hot, cold := aTrial("a", block, 0.5+d), aTrial("a", block, 0.4+d)
+		cold.Regime = result.RegimeCooldown
+		trials = append(trials, hot, cold)
+	}
+	s := Summarize(trials, nil, Options{})
+	if len(s.Cells) != 2 || s.Cells[0].Trials != 3 || s.Cells[1].Trials != 3 || len(s.Groups) != 2 {
+		t.Fatalf("%d cells in %d groups", len(s.Cells), len(s.Groups))
+	}
+	for _, g := range s.Groups {
+		if len(g.Comparisons) > 0 {
+			t.Errorf("%+v", g.Comparisons)
+		}
+	}
+}
