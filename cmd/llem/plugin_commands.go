@@ -13,6 +13,7 @@ import (
 
 	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/energy/nvml"
+	"github.com/llenergymeasure/llem/core/report"
 	"github.com/llenergymeasure/llem/registry"
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/host"
@@ -211,6 +212,9 @@ type pluginCheck struct {
 	Name string `arg:"" help:"Name of an installed plugin, or the path of a plugin's binary."`
 }
 
+// longReason is the length from which on a reason is told once.
+const longReason = 40
+
 // Run runs the conformance suite and prints a line for each rule.
 func (c *pluginCheck) Run(a *app) error {
 	if c.Name == nvml.Name {
@@ -232,25 +236,29 @@ func (c *pluginCheck) Run(a *app) error {
 		command = e.Argv()
 	}
 	results := plugintest.Check(a.ctx, command)
-	failed := 0
+	failed, skipped := 0, 0
+	told := map[string]bool{} // long reasons
 	for _, r := range results {
 		mark := "ok  "
 		if r.Err != nil {
 			mark, failed = "FAIL", failed+1
 		}
 		if r.Skipped != "" {
-			mark = "n/a "
+			mark, skipped = "n/a ", skipped+1
 		}
 		fmt.Fprintf(a.stdout, "%s  %s", mark, r.Rule)
 		switch {
 		case r.Err != nil:
 			fmt.Fprintf(a.stdout, ": %v", r.Err)
+		case told[r.Skipped]:
+			fmt.Fprint(a.stdout, ": for the same reason")
 		case r.Skipped != "":
-			fmt.Fprintf(a.stdout, ": %s", r.Skipped)
+			fmt.Fprintf(a.stdout, ": %s", report.OneLine(r.Skipped))
+			told[r.Skipped] = len(r.Skipped) > longReason
 		}
 		fmt.Fprintln(a.stdout)
 	}
-	fmt.Fprintf(a.stdout, "%d rules, %d broken\n", len(results), failed)
+	fmt.Fprintf(a.stdout, "%d rules, %d broken, %d not tried\n", len(results), failed, skipped)
 	if failed > 0 {
 		return errFailed
 	}

@@ -75,6 +75,21 @@ func makeError(where string, err error) error {
 	return fmt.Errorf("make a result directory in %s: %w%s", where, err, advice(err, "name another directory"))
 }
 
+// inside names the newest of the result directories in a directory of them.
+func inside(path string) string {
+	found, err := filepath.Glob(filepath.Join(path, "*", runsDir))
+	newest, at := "", time.Time{}
+	for _, runs := range found {
+		if info, err := os.Stat(runs); err == nil && info.IsDir() && info.ModTime().After(at) {
+			newest, at = filepath.Dir(runs), info.ModTime()
+		}
+	}
+	if err != nil || newest == "" {
+		return ""
+	}
+	return fmt.Sprintf("; it holds %d of them, the newest is %s", len(found), newest)
+}
+
 // OpenDir opens an existing result directory.
 func OpenDir(path string) (*Dir, error) {
 	info, err := os.Stat(path)
@@ -91,7 +106,7 @@ func OpenDir(path string) (*Dir, error) {
 			return &Dir{path: path}, nil
 		}
 	}
-	return nil, fmt.Errorf("open result directory %s: it has no %s/, so it is no result directory", path, runsDir)
+	return nil, fmt.Errorf("open result directory %s: it has no %s/, so it is no result directory%s", path, runsDir, inside(path))
 }
 
 // Path of the directory.
