@@ -103,6 +103,38 @@ func TestCompareWindow(t *testing.T) {
 	}
 }
 
+// A sharp audit is taken at its word from 10 s on; a shorter one must disagree by
+// more than three times what its edges leave open.
+func TestCompareFromTenSecondsOn(t *testing.T) {
+	ring := traceOf(t, ringDomain, 20e6, 40e9, func(int64) float64 { return 634 * 1000 }) // 5.7 % more
+	taken, left := 0, 0
+	for periodNs := int64(300e6); periodNs < 1500e6; periodNs += 10e6 {
+		d := counterDomain
+		d.UpdateNs = periodNs
+		counter := traceOf(t, d, periodNs, 40e9, func(ns int64) float64 { return float64(ns) / 1e9 * 600 * 1000 })
+		for _, lengthNs := range []int64{9.9e9, 10.1e9} {
+			a := Compare(ring, counter, 10.05e9, 10.05e9+lengthNs)
+			if a.Ratio == nil {
+				t.Fatalf("%+v", a)
+			}
+			if !(a.sharp() && math.Abs(*a.Ratio-1) < 3*a.RandomRel) {
+				continue // what the length has no part in
+			}
+			if warned := len(a.Warnings) > 0; warned != (lengthNs > 10e9) {
+				t.Errorf("a counter of %d ms over %.1f s: %+v", periodNs/1e6, float64(lengthNs)/1e9, a)
+			}
+			if lengthNs > 10e9 {
+				taken++
+			} else {
+				left++
+			}
+		}
+	}
+	if taken == 0 || left == 0 {
+		t.Errorf("%d audits of 10.1 s and %d of 9.9 s were near the limit", taken, left)
+	}
+}
+
 // A ring that looks at a quarter of the time may be off by a fifth and proves
 // nothing; beyond that it disagrees, however long the window.
 func TestCompareASensorThatLooksAtPartOfTheTime(t *testing.T) {
