@@ -82,7 +82,7 @@ func (v *Verdict) file(j *judging, found bool) {
 	case j.skipped:
 		v.NotApplicable = append(v.NotApplicable, code)
 	default: // a gate that saw nothing has not passed
-		v.unknown(code, "no "+j.gate.Needs)
+		v.unknown(code, "missing: "+j.gate.Needs)
 	}
 }
 
