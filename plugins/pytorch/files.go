@@ -9,7 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+
+	"github.com/llenergymeasure/llem/sdk"
 )
 
 // mostHeader bounds the header of a safetensors file; transformers' own bound.
@@ -32,7 +33,7 @@ func inspectDir(dir string, random bool) (s shape, bytes int64, err error) {
 	if random {
 		return s, 0, nil
 	}
-	files, err := weightFiles(dir)
+	files, err := sdk.WeightFiles(dir)
 	for _, file := range files {
 		size, err := inspectSafetensors(file)
 		if err != nil {
@@ -41,41 +42,6 @@ func inspectDir(dir string, random bool) (s shape, bytes int64, err error) {
 		bytes += size
 	}
 	return s, bytes, err
-}
-
-// weightFiles names the safetensors files that a directory's weights are in;
-// none if they are in the older format of torch.
-func weightFiles(dir string) ([]string, error) {
-	index := filepath.Join(dir, "model.safetensors.index.json")
-	text, err := os.ReadFile(index)
-	switch {
-	case err == nil:
-		var content struct {
-			WeightMap map[string]string `json:"weight_map"`
-		}
-		if err := json.Unmarshal(text, &content); err != nil {
-			return nil, fmt.Errorf("%s: %w", index, err)
-		}
-		var files []string
-		for _, name := range content.WeightMap {
-			if path := filepath.Join(dir, filepath.Base(name)); !slices.Contains(files, path) {
-				files = append(files, path)
-			}
-		}
-		slices.Sort(files)
-		return files, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
-	single := filepath.Join(dir, "model.safetensors")
-	if _, err := os.Stat(single); err == nil {
-		return []string{single}, nil
-	}
-	older, err := filepath.Glob(filepath.Join(dir, "pytorch_model*.bin"))
-	if err == nil && len(older) == 0 {
-		err = fmt.Errorf("%s has no weights: neither model.safetensors nor model.safetensors.index.json is there", dir)
-	}
-	return nil, err
 }
 
 // inspectSafetensors wants a file to be as long as its header says, and returns

@@ -59,6 +59,7 @@ func (e *Engine) abilities() sdk.Abilities {
 func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) (report sdk.LoadReport, err error) {
 	b.settings = b.engine.settings(req.Cell.Parameters)
 	b.apiKey = req.Secrets[apiKeyKey]
+	digest := b.startDigest(ctx, req.Cell.Model)
 	// A server that did not become ready is ended by Unload.
 	if attached(b.settings) {
 		err = b.attach(ctx)
@@ -84,7 +85,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 			return report, &sdk.Error{Code: sdk.Internal, Phase: "read the server's configuration back", Message: b.hide(err.Error())}
 		}
 	}
-	b.identify(&report, req.Cell.Model)
+	b.identify(&report, req.Cell.Model, digest())
 	b.findGPUs(ctx, req, &report)
 	return report, nil
 }

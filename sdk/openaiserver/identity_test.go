@@ -8,6 +8,37 @@ import (
 	"github.com/llenergymeasure/llem/sdk"
 )
 
+func TestADirectoryIsKnownByItsContent(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := sdk.ModelDigest(t.Context(), dir)
+	if err != nil || want == "" {
+		t.Fatal(want, err)
+	}
+	for _, c := range []struct {
+		model    sdk.Model
+		settings sdk.Table
+		want     string
+	}{
+		{sdk.Model{Path: dir}, nil, want},
+		{sdk.Model{Path: dir}, sdk.Table{modeKey: modeAttach}, ""},
+		{sdk.Model{Path: dir, Weights: sdk.WeightsDummy}, nil, ""},
+		{sdk.Model{Path: filepath.Join(dir, "config.json")}, nil, ""}, // such as a GGUF file
+		{sdk.Model{Path: filepath.Join(dir, "none")}, nil, ""},
+		{sdk.Model{Path: t.TempDir()}, nil, ""},
+		{sdk.Model{ID: "org/model"}, nil, ""},
+	} {
+		b := &backend{settings: c.settings}
+		if got := b.startDigest(t.Context(), c.model)(); got != c.want {
+			t.Errorf("%+v, %v: %q, want %q", c.model, c.settings, got, c.want)
+		}
+	}
+}
+
 func TestModelsAreNamedAsOtherBackendsNameThem(t *testing.T) {
 	const commit, other = "0e9e39f249a16976918f6564b8830bc894c89659", "1111111111111111111111111111111111111111"
 	hub := t.TempDir()
@@ -29,10 +60,12 @@ func TestModelsAreNamedAsOtherBackendsNameThem(t *testing.T) {
 		settings sdk.Table
 		process  *process
 		base     string
+		digest   string
 	}{
 		"llem/random-tiny, random weights": {model: sdk.Model{ID: "llem/random-tiny", Weights: sdk.WeightsDummy}, process: started},
 		"/m, random weights":               {model: sdk.Model{ID: "org/model", Path: "/m", Weights: sdk.WeightsDummy}, process: started},
 		"/m":                               {model: sdk.Model{ID: "org/model", Path: "/m", Revision: "main"}, process: started},
+		"sha256:0":                         {model: sdk.Model{Path: "/m"}, process: started, digest: "sha256:0"},
 		"org/model@" + commit:              {model: sdk.Model{ID: "org/model"}, settings: env, process: started},
 		"org/model@" + other:               {model: sdk.Model{ID: "org/model", Revision: "refs/pr/7"}, settings: sdk.Table{"HF_HUB_CACHE": filepath.Join(hub, "hub")}, process: started},
 		"new/model@" + commit:              {model: sdk.Model{ID: "new/model", Revision: commit}, process: started},
@@ -49,7 +82,7 @@ func TestModelsAreNamedAsOtherBackendsNameThem(t *testing.T) {
 		if c.base != "" {
 			report.Model.Base = c.base
 		}
-		if b.identify(&report, c.model); report.Model.Base != want {
+		if b.identify(&report, c.model, c.digest); report.Model.Base != want {
 			t.Errorf("%+v: %q, want %q", c.model, report.Model.Base, want)
 		}
 	}
