@@ -126,6 +126,51 @@ func TestHeadlineByTheTimeLookedAt(t *testing.T) {
 	}
 }
 
+// Of several sources of one device that look all the time the one with the smallest
+// stated gain bound comes first; between equals the order in the study settles it, and
+// neither a name nor a period does.
+func TestHeadlineAmongSources(t *testing.T) {
+	sensor := func(source string, gain float64, reading Reading, updateNs int64) Domain {
+		return gpu("GPU-1", func(d *Domain) {
+			d.ID, d.Source, d.Reading, d.UpdateNs, d.Accuracy.GainRel = source+"/d", source, reading, updateNs, gain
+		})
+	}
+	counter := sensor("aa", 0, ReadingCounter, 1e6)
+	mean := sensor("zz", 0.01, ReadingIntervalMean, 20e6)
+	wide := sensor("mm", 0.05, ReadingIntervalMean, 10e6)
+	plain := sensor("zz", 0, ReadingIntervalMean, 20e6)
+	model := sensor("bb", 0.001, ReadingIntervalMean, 1e6)
+	model.Estimated = true
+	part := sensor("cc", 0.001, ReadingInstant, 100e6)
+	part.AveragingNs = 25e6
+	finer := plain
+	finer.ID, finer.UpdateNs = "zz/finer", 10e6
+	for name, c := range map[string]struct {
+		named []Domain
+		want  string
+	}{
+		"a stated bound before none":            {[]Domain{mean, counter}, "zz/d"},
+		"also if it is named later":             {[]Domain{counter, mean}, "zz/d"},
+		"the smaller bound":                     {[]Domain{wide, mean}, "zz/d"},
+		"equal bounds: as named":                {[]Domain{plain, counter}, "zz/d"},
+		"equal bounds: as named, the other way": {[]Domain{counter, plain}, "aa/d"},
+		"the finer one of a source":             {[]Domain{plain, finer, counter}, "zz/finer"},
+		"measured before a model":               {[]Domain{model, counter}, "aa/d"},
+		"looking all the time before a bound":   {[]Domain{part, counter}, "aa/d"},
+	} {
+		got := Headline(c.named, []string{"GPU-1"}).Headline
+		if len(got) != 1 || got[0].ID != c.want {
+			t.Errorf("%s: %v, want %s", name, ids(got), c.want)
+		}
+		for i := range c.named {
+			c.named[i].Kind = KindCPUPackage
+		}
+		if got := Headline(c.named, nil).Headline; len(got) != 1 || got[0].ID != c.want {
+			t.Errorf("%s, on CPU: %v, want %s", name, ids(got), c.want)
+		}
+	}
+}
+
 func TestHeadlineOfCPU(t *testing.T) {
 	pkg := func(id string, estimated bool) Domain {
 		return Domain{ID: id, Kind: KindCPUPackage, DeviceIDs: []string{id}, Estimated: estimated, Host: "h"}

@@ -1,7 +1,9 @@
 package energy
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -27,10 +29,10 @@ type Choice struct {
 // them; nil for a cell on CPU.
 //
 // All used GPUs must be covered or there is no headline: a sum that lacks a card
-// would be a wrong number. Where several domains see the same device, measured
-// comes before modelled, full coverage before duty sampling before what nobody
-// knows, then the finer period ([Trace.Timed] has it where a domain states none). A
-// domain inside another headline domain is never added to it.
+// would be a wrong number. Where several domains see the same device, one comes
+// before the others as byPreference says. A domain inside another headline domain is
+// never added to it. domains stand in the order in which the study names their
+// sources; [Trace.Timed] has the period where a domain states none.
 func Headline(domains []Domain, usedDevices []string) Choice {
 	if len(usedDevices) > 0 {
 		return headlineGPU(domains, usedDevices)
@@ -91,8 +93,11 @@ func headlineCPU(domains []Domain) Choice {
 	return choose(domains, chosen, "the CPU packages, as the cell uses no GPU")
 }
 
-// byPreference lists the domains of a kind, best first, in an order that does not
-// depend on how they came in.
+// byPreference lists the domains of a kind, best first: measured before modelled; one
+// that looks all the time, then at part of it, then of which nobody knows; the smaller
+// stated gain bound, then without one; the source that the study names first. Within
+// one source the finer period comes first: between sources a period that was taken
+// from the samples would settle it by its jitter, anew in every trial.
 func byPreference(domains []Domain, kind string) []Domain {
 	var out []Domain
 	for _, d := range domains {
@@ -100,23 +105,33 @@ func byPreference(domains []Domain, kind string) []Domain {
 			out = append(out, d)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Domain) int {
-		for _, rank := range []func(Domain) int64{
-			func(d Domain) int64 { return truth(d.Estimated) },
-			looks,
-			// An average over much more than the period blurs the edges.
-			func(d Domain) int64 { return max(d.UpdateNs, d.AveragingNs/2) },
-		} {
-			if x, y := rank(a), rank(b); x != y {
-				if x < y {
-					return -1
-				}
-				return 1
-			}
+	named := map[string]int{} // where the study names a source
+	for _, d := range domains {
+		if _, known := named[d.Source]; !known {
+			named[d.Source] = len(named)
 		}
-		return strings.Compare(a.ID, b.ID)
+	}
+	slices.SortStableFunc(out, func(a, b Domain) int {
+		return cmp.Or(
+			cmp.Compare(truth(a.Estimated), truth(b.Estimated)),
+			cmp.Compare(looks(a), looks(b)),
+			cmp.Compare(statedGain(a), statedGain(b)),
+			cmp.Compare(named[a.Source], named[b.Source]),
+			// An average over much more than the period blurs the edges.
+			cmp.Compare(max(a.UpdateNs, a.AveragingNs/2), max(b.UpdateNs, b.AveragingNs/2)),
+			strings.Compare(a.ID, b.ID),
+		)
 	})
 	return out
+}
+
+// statedGain is the bound of the gain; of a sensor that states none it may be
+// anything.
+func statedGain(d Domain) float64 {
+	if d.Accuracy.GainRel <= 0 {
+		return math.Inf(1)
+	}
+	return d.Accuracy.GainRel
 }
 
 // looks ranks a sensor by the time that it looks at: all, part, nobody knows.
