@@ -30,6 +30,10 @@ type Aligned struct {
 	// one standard deviation: every pass has edges of its own.
 	PrefillEdgeRel float64 `json:"prefill_edge_rel"`
 	DecodeEdgeRel  float64 `json:"decode_edge_rel"`
+	// PrefillStepRel and DecodeStepRel bound what the sensor moves from one phase to
+	// the other because power steps at their edges: the same in every pass.
+	PrefillStepRel float64 `json:"prefill_step_rel"`
+	DecodeStepRel  float64 `json:"decode_step_rel"`
 	// Warnings of the windows on either side, one for each code and domain.
 	PrefillWarnings []energy.Warning `json:"prefill_warnings,omitempty"`
 	DecodeWarnings  []energy.Warning `json:"decode_warnings,omitempty"`
@@ -44,7 +48,7 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 	}
 	var out Aligned
 	prefill, decode := side{name: "prefill"}, side{name: "decode"}
-	for _, p := range passes {
+	for k, p := range passes {
 		if p.PrefillEndNs == 0 {
 			return Aligned{}, fmt.Errorf("the backend does not stamp the end of prefill (it can for a single batch only)")
 		}
@@ -82,12 +86,16 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 			}
 			prefill.add(before)
 			decode.add(after)
+			e := edges(passes, k, t, before, after)
+			prefill.stepsJ += e.beginJ + e.middleJ
+			decode.stepsJ += e.middleJ + e.endJ
 		}
 		out.PrefillNs += p.PrefillEndNs - p.BeginNs
 		out.DecodeNs += p.EndNs - p.PrefillEndNs
 	}
 	out.PrefillJ, out.PrefillEdgeRel, out.PrefillWarnings = prefill.energyJ, prefill.edgeRel(), prefill.warnings()
 	out.DecodeJ, out.DecodeEdgeRel, out.DecodeWarnings = decode.energyJ, decode.edgeRel(), decode.warnings()
+	out.PrefillStepRel, out.DecodeStepRel = prefill.stepsJ/prefill.energyJ, decode.stepsJ/decode.energyJ
 	return out, nil
 }
 
@@ -100,7 +108,8 @@ type AlignedWork struct {
 }
 
 // FromAligned is method B over the windows of each load. Its estimates carry what
-// the windows on their side say of edges, gaps and coverage.
+// the windows on their side say of edges, gaps and coverage. What steps of power at
+// the phases' edges may move is added to the sensor's bounds.
 func FromAligned(spec stats.Spec, loads [][]AlignedWork) Split {
 	var prefill, decode [][]float64
 	for _, windows := range loads {
@@ -117,6 +126,8 @@ func FromAligned(spec stats.Spec, loads [][]AlignedWork) Split {
 	forPrefill, forDecode := specs(spec)
 	forPrefill.EdgeRel = worstEdge(loads, func(w AlignedWork) float64 { return w.PrefillEdgeRel })
 	forDecode.EdgeRel = worstEdge(loads, func(w AlignedWork) float64 { return w.DecodeEdgeRel })
+	forPrefill.SystematicRel = withSteps(spec.SystematicRel, loads, func(w AlignedWork) float64 { return w.PrefillStepRel })
+	forDecode.SystematicRel = withSteps(spec.SystematicRel, loads, func(w AlignedWork) float64 { return w.DecodeStepRel })
 	s := summarized(Alignment, forPrefill, prefill, forDecode, decode)
 	if s.Method != "" {
 		carry(s.Prefill, loads, func(w AlignedWork) []energy.Warning { return w.PrefillWarnings })

@@ -16,6 +16,7 @@ type side struct {
 	windows int
 	energyJ float64
 	edgesJ  float64 // one standard deviation, of all edges together
+	stepsJ  float64 // bound, all edges the same way
 	doubts  []doubt
 }
 

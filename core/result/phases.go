@@ -13,6 +13,10 @@ type Phases struct {
 	// one standard deviation; 0 in records that do not tell.
 	PrefillEdgeRel float64 `json:"prefill_edge_rel"`
 	DecodeEdgeRel  float64 `json:"decode_edge_rel"`
+	// PrefillStepRel and DecodeStepRel bound what the sensor moves from one phase to
+	// the other because power steps at their edges; 0 in records that do not tell.
+	PrefillStepRel float64 `json:"prefill_step_rel"`
+	DecodeStepRel  float64 `json:"decode_step_rel"`
 	// Warnings of the stretches on either side, one for each code and domain.
 	PrefillWarnings []energy.Warning `json:"prefill_warnings,omitempty"`
 	DecodeWarnings  []energy.Warning `json:"decode_warnings,omitempty"`
