@@ -1,6 +1,7 @@
 package result
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"math"
@@ -41,6 +42,42 @@ func TestTrialGolden(t *testing.T) {
 	}
 	if diff := cmp.Diff(trial, back); diff != "" {
 		t.Errorf("round trip (-written +read):\n%s", diff)
+	}
+}
+
+// A domain without energy has no numbers in the file: a 0 would be read as one. Files
+// from before hold zeros in that place, and are read as the same.
+func TestADomainWithoutEnergy(t *testing.T) {
+	trial := sampleTrial(t, sampleTraces(t))
+	silent := DomainEnergy{DomainID: "rack/outlet-3", Kind: "rack", Source: "rack", Error: "the recording has no samples (no_samples)"}
+	trial.Windows[0].Domains = append(trial.Windows[0].Domains, silent)
+	text, err := encodeTrial(trial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Windows []struct {
+			Domains []map[string]any `json:"domains"`
+		} `json:"windows"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"domain_id": silent.DomainID, "kind": "rack", "source": "rack", "error": silent.Error}
+	domains := file.Windows[0].Domains
+	if diff := cmp.Diff(want, domains[2]); diff != "" || domains[0]["window"] == nil {
+		t.Errorf("the domain without energy (-want +got):\n%s\nand one with: %v", diff, domains[0])
+	}
+	const zeros = `"window": {"domain":"","from_ns":0,"to_ns":0,"energy_j":0,"mean_power_w":0,"coverage_ratio":0,"method":"","samples":0,"random_rel":0,"gain_rel":0,"offset_w":0}, "error": "the rec`
+	old := strings.Replace(string(text), `"error": "the rec`, zeros, 1)
+	for name, text := range map[string]string{"now": string(text), "before": old} {
+		back, err := decodeTrial([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(silent, back.Windows[0].Domains[2]); diff != "" || name == "before" && !strings.Contains(text, zeros) {
+			t.Errorf("as written %s (-written +read):\n%s", name, diff)
+		}
 	}
 }
 

@@ -266,11 +266,12 @@ func (w Window) DurationNs() int64 { return w.ToNs - w.FromNs - w.GapsNs }
 
 // DomainEnergy is one domain's part in a window.
 type DomainEnergy struct {
-	DomainID  string        `json:"domain_id"`
-	Kind      string        `json:"kind"`
-	Source    string        `json:"source"`
-	Estimated bool          `json:"estimated,omitempty"`
-	Window    energy.Window `json:"window"`
-	// Error is set, and Window empty, if no energy could be computed.
-	Error string `json:"error,omitempty"`
+	DomainID  string `json:"domain_id"`
+	Kind      string `json:"kind"`
+	Source    string `json:"source"`
+	Estimated bool   `json:"estimated,omitempty"`
+	// Window is zero, and not in the file, where Error says why no energy could be
+	// computed. Older files hold it with zeros.
+	Window energy.Window `json:"window,omitzero"`
+	Error  string        `json:"error,omitempty"`
 }
