@@ -179,9 +179,14 @@ const (
 )
 
 // trend looks at the recordings between two stamps, at most the last
-// settleStretchNs of them; nil if they do not tell.
+// settleStretchNs of them; nil if they do not tell. The first reading is left out:
+// it holds time from before the load, and would tilt a short look.
 func trend(headline []*energy.Trace, fromNs, untilNs int64) *powerTrend {
-	stretch := min(untilNs-fromNs, settleStretchNs)
+	first := int64(0)
+	for _, t := range headline {
+		first = max(first, t.PeriodNs(), t.Domain.AveragingNs)
+	}
+	stretch := min(untilNs-fromNs-first, settleStretchNs)
 	bin := min(trendBinNs, stretch/trendBins)
 	for _, t := range headline {
 		bin = max(bin, periodsInBin*t.PeriodNs())

@@ -234,3 +234,23 @@ func TestSettlingUnderRandomArrivals(t *testing.T) {
 		t.Errorf("two heartbeats give %v", rounds)
 	}
 }
+
+// A load that draws the same from its first moment on is steady, though the reading
+// around its begin holds idle power, too.
+func TestTrendOfASuddenLoad(t *testing.T) {
+	const begin = int64(10.03e9)
+	d := energy.Domain{ID: "gpu", Kind: energy.KindGPU, Reading: energy.ReadingCounter, UpdateNs: 100e6, UnitNum: 1, UnitDen: 1000}
+	var samples []energy.Sample
+	for at := int64(0); at <= 14e9; at += 100e6 {
+		milliJ := at/1e6*50 + max(0, at-begin)/1e6*150
+		samples = append(samples, energy.Sample{MonoNs: at, Value: milliJ})
+	}
+	trace, err := energy.NewTrace(d, samples, 14e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := trend([]*energy.Trace{trace}, begin, begin+3e9)
+	if got == nil || math.Abs(got.slopeRelPerS)*30 > 0.01 {
+		t.Errorf("%+v", got)
+	}
+}
