@@ -43,7 +43,7 @@ func (t *Trace) Spans(spans []Span) (Window, error) {
 		w, err = t.sumOf(spans)
 	}
 	if err != nil {
-		return Window{}, err
+		return Window{}, q.diagnose(err)
 	}
 	w.FromNs, w.ToNs = q.from, q.to
 	w.MeanPowerW = w.EnergyJ / seconds(lengthNs)

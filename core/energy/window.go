@@ -88,6 +88,8 @@ type WindowError struct {
 	Domain       string
 	FromNs, ToNs int64
 	Detail       string
+	// Warnings are what the recording says of itself around the window.
+	Warnings []Warning
 }
 
 func (e *WindowError) Error() string {
@@ -113,14 +115,23 @@ func (t *Trace) Window(fromNs, toNs int64) (Window, error) {
 	if err := t.Domain.Validate(); err != nil {
 		return Window{}, fmt.Errorf("energy window: %w", err)
 	}
-	lagged := toNs + t.Domain.LagNs
+	w, err := q.joules(toNs + t.Domain.LagNs)
+	if err != nil {
+		return Window{}, q.diagnose(err)
+	}
+	return w, nil
+}
+
+// joules are of the span asked for, whose end lies at the stamp lagged.
+func (q *query) joules(lagged int64) (Window, error) {
+	t := q.t
 	if lagged > t.CompleteUntilNs {
 		return Window{}, q.fail(CodeIncomplete, fmt.Sprintf("the source is complete until %d ns and is needed until %d ns", t.CompleteUntilNs, lagged))
 	}
 	if err := q.anyLeft(lagged); err != nil {
 		return Window{}, err
 	}
-	q.sd = seconds(toNs - fromNs)
+	q.sd = seconds(q.to - q.from)
 	var w Window
 	var err error
 	if t.Domain.Reading == ReadingCounter {

@@ -98,7 +98,7 @@ func Reasons() []Plain {
 		{"unknown", "the record does not say why"},
 		{"epoch_change", "the sensor restarted in the window"},
 		{"no_samples", "the recording has no samples"},
-		{"not_covered", "the recording does not reach the window"},
+		{"not_covered", "the recording does not reach the window: the message and the window's warnings say which samples were left out (`zero_samples`: the sensor is stuck, `duplicate_sample`: it repeats itself, `stamps_backwards`: its clock is wrong); if they name none, the source began late or went silent"},
 		{"bad_span", "the window is empty or reversed"},
 		{"incomplete", "the source has not delivered what the window needs"},
 		{"too_blunt", "edges and gaps leave 2 % or more of an audit open, so that agreement proves nothing"},

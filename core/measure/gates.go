@@ -215,12 +215,23 @@ func checksOf(choice energy.Choice) map[string][]string {
 	return checks
 }
 
-// noEnergy keeps why a headline domain has no joules in a window, by its code.
-func (t *trial) noEnergy(domain string, err error) {
+// noEnergy keeps why a headline domain has no joules in a window, by its code, and
+// returns what the domain's recording says of itself there: as notes, if no number
+// but the domain's own suffers.
+func (t *trial) noEnergy(domain string, err error) []energy.Warning {
 	var why *energy.WindowError
-	if slices.Contains(t.record.Headline, domain) && errors.As(err, &why) {
-		t.withoutEnergy = append(t.withoutEnergy, energy.Warning{Code: why.Code, Severity: energy.SeverityFatal, Message: err.Error(), Domain: domain})
+	if !errors.As(err, &why) {
+		return nil
 	}
+	if slices.Contains(t.record.Headline, domain) {
+		t.withoutEnergy = append(t.withoutEnergy, energy.Warning{Code: why.Code, Severity: energy.SeverityFatal, Message: err.Error(), Domain: domain})
+		return why.Warnings
+	}
+	notes := slices.Clone(why.Warnings)
+	for i := range notes {
+		notes[i].Severity, notes[i].Message = energy.SeverityInfo, domain+": "+notes[i].Message
+	}
+	return notes
 }
 
 // outputCounted tells whether the backend counted its output tokens at both ends.

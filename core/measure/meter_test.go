@@ -163,6 +163,39 @@ func TestAWindowWithoutEnergy(t *testing.T) {
 				return true
 			}
 		}},
+		{name: "zeros to the end", message: "samples were left out: zero_samples (not_covered)", spoil: func(r *rig) {
+			r.ranked()
+			r.meter.powerW = func(ns int64) float64 {
+				if r.inWindow(ns, time.Hour.Nanoseconds()) {
+					return 0
+				}
+				return 100
+			}
+		}, check: func(t *testing.T, trial result.Trial) { wantCode(t, trial, "zero_samples/warning") }},
+		{name: "the same samples to the end", message: "samples were left out: duplicate_sample (not_covered)", spoil: func(r *rig) {
+			r.ranked()
+			var last sdk.SampleBatch
+			r.meter.change = func(b *sdk.SampleBatch) bool {
+				if r.inWindow(b.CompleteUntilNs, time.Hour.Nanoseconds()) {
+					b.MonoNs, b.Values = last.MonoNs, last.Values
+				} else {
+					last = *b
+				}
+				return true
+			}
+		}, check: func(t *testing.T, trial result.Trial) { wantCode(t, trial, "duplicate_sample/info") }},
+		{name: "back in time to the end", message: "samples were left out: stamps_backwards", spoil: func(r *rig) {
+			r.ranked()
+			r.meter.change = func(b *sdk.SampleBatch) bool {
+				if r.inWindow(b.CompleteUntilNs, time.Hour.Nanoseconds()) {
+					b.MonoNs[0] -= 300e6
+				}
+				return true
+			}
+		}, check: func(t *testing.T, trial result.Trial) {
+			wantCode(t, trial, "stamps_backwards/warning")
+			wantCode(t, trial, "watermark_broken/warning")
+		}},
 		{name: "an unknown domain", message: `source inside stopped: samples of an unknown domain "other"`, spoil: func(r *rig) {
 			r.meter.change = func(b *sdk.SampleBatch) bool { b.DomainID = "other"; return true }
 		}},

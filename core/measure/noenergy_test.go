@@ -2,6 +2,7 @@ package measure
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,5 +46,25 @@ func TestAdviceWithoutJoules(t *testing.T) {
 	r.failed["b"] = errors.New("ended after 0.4 s; set loop = true")
 	if got := domainErrors(w, r); got != "no samples; source b stopped: ended after 0.4 s; set loop = true; the log.txt of the attempt has its last lines" {
 		t.Error(got)
+	}
+}
+
+// What a recording says of itself goes with the window that it has no joules for: as
+// it is where the headline fails, as notes where a domain beside it does.
+func TestARecordingsDoubtsGoWithTheWindow(t *testing.T) {
+	why := &energy.WindowError{Code: energy.CodeNotCovered, Domain: "a/x", Warnings: []energy.Warning{
+		{Code: energy.CodeZeroSample, Severity: energy.SeverityWarning, Message: "12 of them", Domain: "a/x"},
+	}}
+	tr := &trial{record: &result.Trial{Headline: []string{"a/x"}}}
+	if got := tr.noEnergy("a/x", fmt.Errorf("window: %w", why)); len(got) != 1 || got[0] != why.Warnings[0] || len(tr.withoutEnergy) != 1 {
+		t.Errorf("of the headline: %+v, %+v", got, tr.withoutEnergy)
+	}
+	tr.record.Headline = []string{"b/y"}
+	want := energy.Warning{Code: energy.CodeZeroSample, Severity: energy.SeverityInfo, Message: "a/x: 12 of them", Domain: "a/x"}
+	if got := tr.noEnergy("a/x", why); len(got) != 1 || got[0] != want || len(tr.withoutEnergy) != 1 || why.Warnings[0].Message != "12 of them" {
+		t.Errorf("beside it: %+v, %+v", got, tr.withoutEnergy)
+	}
+	if got := tr.noEnergy("a/x", errors.New("no trace")); got != nil {
+		t.Errorf("of another error: %+v", got)
 	}
 }

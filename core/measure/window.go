@@ -74,7 +74,7 @@ func (t *trial) measureCut(index int, c cut, traces map[string]*energy.Trace) re
 		part, err := c.energy(traces[domain.ID])
 		if err != nil {
 			entry.Error = err.Error()
-			t.noEnergy(domain.ID, err)
+			w.Warnings = append(w.Warnings, t.noEnergy(domain.ID, err)...)
 		} else {
 			entry.Window = part
 		}
