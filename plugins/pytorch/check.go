@@ -82,7 +82,9 @@ const mostGPUs = 64
 // parameter it may be a GPU or not.
 func devices(p sdk.Table, e *worker.Environment) []sdk.DeviceNeed {
 	gpu := sdk.DeviceNeed{Kind: "gpu", Min: 1, Max: 1}
-	switch {
+	switch ranks := ranks(p); {
+	case ranks > 1:
+		gpu.Min, gpu.Max = uint32(ranks), uint32(ranks)
 	case !given(p, "device_map"):
 	case e == nil:
 		gpu.Max = mostGPUs
@@ -145,6 +147,7 @@ func (s *settings) look(f *findings) int64 {
 		return 0
 	}
 	s.shape = found
+	s.divide(f)
 	return bytes
 }
 
@@ -208,6 +211,7 @@ func (f *findings) environment(s settings, e worker.Environment) {
 			"%s has transformers %s; continuous batching needs %s or newer", where, have, leastContinuous)
 	}
 	f.device(s, e)
+	f.tensor(s, e)
 	if onCPU := s.parameters.String("device", "") == "cpu" || len(e.GPUs) == 0 || e.CUDA == ""; s.continuous() && onCPU && e.Packages["psutil"] == "" {
 		f.refuse("batching", e.Executable+" -m pip install psutil", "%s has no psutil, which transformers asks for the memory of a CPU", where)
 	}
@@ -281,8 +285,10 @@ func needed(s settings) []need {
 	if given(p, "quantization") && !s.random() {
 		list = append(list, need{"quantization", []string{"accelerate"}})
 	}
-	if given(p, "device_map") {
-		list = append(list, need{"device_map", []string{"accelerate"}})
+	for _, key := range []string{"device_map", "tp_plan"} {
+		if given(p, key) && (key != "tp_plan" || ranks(p) > 1) {
+			list = append(list, need{key, []string{"accelerate"}})
+		}
 	}
 	return list
 }
@@ -296,8 +302,8 @@ func (f *findings) extra(table sdk.Table, e worker.Environment) {
 			continue
 		}
 		advice := "see the documentation of transformers' GenerationConfig and from_pretrained"
-		if key == "tp_plan" || key == "tp_size" || key == "distributed_config" {
-			advice = `tensor parallelism is not offered here: spread layers with device_map, or use the vllm backend's tensor_parallel_size`
+		if key == "distributed_config" {
+			advice = "tensor parallelism is asked for with tp_plan and tp_size; other kinds are not offered"
 		} else if near := sdk.Nearest(key, names); near != "" {
 			advice = fmt.Sprintf("did you mean %q?", near)
 		} else if slices.ContainsFunc(parameters(), func(p sdk.Parameter) bool { return p.Key == key }) {

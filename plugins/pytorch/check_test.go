@@ -124,7 +124,8 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 		{"bfloat16 on an old GPU", sdk.Table{"dtype": "bfloat16"}, func(e *worker.Environment) { e.GPUs[0].Capability = 75 }, sdk.SeverityWarning, "dtype", "tensor cores"},
 		{"misspelt extra", sdk.Table{"extra": sdk.Table{"repetition_penality": 1.1}}, nil, sdk.SeverityError, "extra.repetition_penality", `did you mean "repetition_penalty"?`},
 		{"own parameter in extra", sdk.Table{"extra": sdk.Table{"dtype": "float16"}}, nil, sdk.SeverityError, "extra.dtype", "outside extra"},
-		{"tensor parallelism", sdk.Table{"extra": sdk.Table{"tp_plan": "auto"}}, nil, sdk.SeverityError, "extra.tp_plan", "device_map"},
+		{"tensor parallelism in extra", sdk.Table{"extra": sdk.Table{"tp_plan": "auto"}}, nil, sdk.SeverityError, "extra.tp_plan", "outside extra"},
+		{"other parallelism", sdk.Table{"extra": sdk.Table{"distributed_config": sdk.Table{}}}, nil, sdk.SeverityError, "extra.distributed_config", "tp_plan and tp_size"},
 		{"continuous batching of an old transformers", sdk.Table{"batching": "continuous"}, func(e *worker.Environment) { e.Packages["transformers"] = "5.10.2" }, sdk.SeverityError, "batching", "5.17 or newer"},
 		{"continuous batching on a CPU", sdk.Table{"batching": "continuous", "device": "cpu"}, nil, sdk.SeverityError, "batching", "pip install psutil"},
 		{"extra", sdk.Table{"extra": sdk.Table{"repetition_penalty": 1.1}}, nil, "", "", ""},
@@ -165,6 +166,8 @@ func TestDevicesOfACell(t *testing.T) {
 		{sdk.Table{"device": "cuda"}, nil, "gpu", 1, 1},
 		{sdk.Table{}, gpu, "gpu", 1, 1},
 		{sdk.Table{"device_map": "auto"}, gpu, "gpu", 1, 2},
+		{sdk.Table{"tp_plan": "auto", "tp_size": int64(2), "device": "cuda"}, gpu, "gpu", 2, 2},
+		{sdk.Table{"tp_plan": "auto", "tp_size": int64(2), "device": "cpu"}, gpu, "cpu", 1, 1},
 		{sdk.Table{}, &worker.Environment{}, "cpu", 1, 1},
 		{sdk.Table{}, nil, "gpu", 0, 1},
 	} {

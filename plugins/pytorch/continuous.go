@@ -104,7 +104,7 @@ const mostWaiting = 1024
 // serve drives a Run through the continuous batching of transformers.
 func (b *backend) serve(ctx context.Context, run *sdk.Run) error {
 	s := &serving{
-		worker: b.worker, run: run, ready: make(chan struct{}), outcomes: make(chan outcome, mostWaiting),
+		worker: b.workers.First(), run: run, ready: make(chan struct{}), outcomes: make(chan outcome, mostWaiting),
 		edges: make(chan int64, 1), over: make(chan struct{}), intended: map[uint32]intended{},
 	}
 	work, spec := run.Work(), run.Spec()
@@ -112,7 +112,7 @@ func (b *backend) serve(ctx context.Context, run *sdk.Run) error {
 	go func() {
 		defer close(s.over)
 		var answer struct{}
-		_, s.err = b.worker.Call(ctx, "serve", call, nil, b.patienceOrDefault(), &answer, s.event)
+		_, s.err = b.workers.First().Call(ctx, "serve", call, nil, b.patienceOrDefault(), &answer, s.event)
 	}()
 	select {
 	case <-s.ready:

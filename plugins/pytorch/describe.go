@@ -69,6 +69,10 @@ func parameters() []sdk.Parameter {
 			Doc("Hub id or directory of a smaller model that speculates. Only in batches of 1."),
 		sdk.Text("device_map").OneOf("auto", "balanced", "balanced_low_0", "sequential").
 			Doc("Spread the layers over all visible GPUs, through accelerate. Unset: one device."),
+		sdk.Text("tp_plan").OneOf("auto").
+			Doc("Split every layer over several GPUs by transformers' own plan, with a worker process for each (tensor parallelism); needs accelerate. Unset: one process."),
+		sdk.Int("tp_size").Unit("ranks").Between(1, mostGPUs).
+			Doc("Workers, and GPUs, that tp_plan splits the layers over. 1 = one process, unsplit."),
 		sdk.Int("num_threads").Unit("threads").Between(1, 1024).
 			Doc("Threads inside an operation on the CPU. Unset: torch's own choice."),
 		sdk.Int("interop_threads").Unit("threads").Between(1, 1024).

@@ -2,7 +2,10 @@ module github.com/llenergymeasure/llem/plugins/pytorch
 
 go 1.26.0
 
-require github.com/llenergymeasure/llem/sdk v0.0.0
+require (
+	github.com/llenergymeasure/llem/sdk v0.0.0
+	golang.org/x/sys v0.49.0
+)
 
 require (
 	github.com/fatih/color v1.13.0 // indirect
@@ -14,7 +17,6 @@ require (
 	github.com/mattn/go-isatty v0.0.17 // indirect
 	github.com/oklog/run v1.1.0 // indirect
 	golang.org/x/net v0.57.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260706201446-f0a921348800 // indirect
 	google.golang.org/grpc v1.84.0 // indirect

@@ -50,7 +50,7 @@ func TestAWorkerThatIsKilled(t *testing.T) {
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
 	abortBetweenTwoSteps(t, b)
 	_, done := endless(t, t.Context(), b)
-	pid := b.worker.PID()
+	pid := b.workers.First().PID()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestAWorkerThatCrashes(t *testing.T) {
 	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
 	_, done := endless(t, t.Context(), b)
-	if err := syscall.Kill(b.worker.PID(), syscall.SIGSEGV); err != nil {
+	if err := syscall.Kill(b.workers.First().PID(), syscall.SIGSEGV); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, sdk.EngineCrashed) || !strings.Contains(err.Error(), "main.py") {
@@ -107,7 +107,7 @@ func TestAWorkerThatIsStuck(t *testing.T) {
 	b.patience = 200 * time.Millisecond
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, done := endless(t, ctx, b)
-	pid := b.worker.PID()
+	pid := b.workers.First().PID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestAWorkerThatIsStuck(t *testing.T) {
 func TestAnUnloadOfAStuckWorker(t *testing.T) {
 	t.Parallel()
 	b, _ := loadEngine(t, engineCell(t, sdk.Table{}))
-	pid := b.worker.PID()
+	pid := b.workers.First().PID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestALoadThatIsCancelled(t *testing.T) {
 	if err == nil {
 		t.Fatal("it went on")
 	}
-	pid := b.worker.PID()
+	pid := b.workers.First().PID()
 	if err := b.Unload(t.Context()); err != nil || !isGone(pid) {
 		t.Errorf("Unload: %v; the worker is gone: %v", err, isGone(pid))
 	}

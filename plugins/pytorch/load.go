@@ -29,16 +29,16 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 		return sdk.LoadReport{}, err
 	}
 	digest := s.startDigest(ctx)
-	b.worker, err = worker.Start(worker.Command{
-		Python: python, Dir: req.WorkDir, Env: workerEnv(req.DeviceIDs), Log: os.Stderr,
-	})
+	b.workers, err = worker.StartGroup(worker.Command{
+		Python: python, Dir: req.WorkDir, Env: s.workerEnv(req.DeviceIDs), Log: os.Stderr,
+	}, s.ranks())
 	if err != nil {
 		return sdk.LoadReport{}, &sdk.Error{Code: sdk.EngineMissing, KeyPath: "python", Message: err.Error()}
 	}
-	var answer loaded
+	answers := make([]loaded, s.ranks())
 	stages := newStages(progress)
 	b.continuous = s.continuous()
-	_, err = b.worker.Call(ctx, "load", s.arguments(req.Cell), nil, loadPatience, &answer, stages.tell)
+	_, err = b.workers.Call(ctx, "load", s.arguments(req.Cell), nil, loadPatience, pointers(answers), stages.tell)
 	stages.close()
 	if err != nil {
 		return sdk.LoadReport{}, s.explain(err)
@@ -47,7 +47,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 	if err != nil {
 		return sdk.LoadReport{}, err
 	}
-	return s.report(answer, python, sum), nil
+	return s.report(ofRanks(answers), python, sum), nil
 }
 
 // asModelMissing gives the findings about the model's directory their code.
@@ -61,9 +61,13 @@ func asModelMissing(err error) error {
 
 // workerEnv shows the worker the devices that it may use, and keeps progress
 // bars out of the log.
-func workerEnv(deviceIDs []string) []string {
+func (s *settings) workerEnv(deviceIDs []string) []string {
 	env := []string{"HF_HUB_DISABLE_PROGRESS_BARS=1", "TOKENIZERS_PARALLELISM=false"}
-	if len(deviceIDs) > 0 {
+	switch {
+	case s.ranks() > 1 && s.parameters.String("device", "") == "cpu":
+		// transformers splits a model over GPUs wherever it sees one.
+		env = append(env, "CUDA_VISIBLE_DEVICES=")
+	case len(deviceIDs) > 0:
 		env = append(env, "CUDA_VISIBLE_DEVICES="+strings.Join(deviceIDs, ","))
 	}
 	return env

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -32,6 +33,27 @@ type loaded struct {
 		WeightType   string  `json:"weight_type"`
 		Context      int64   `json:"context"`
 	} `json:"model"`
+}
+
+// ofRanks is the report of all ranks: what the first one says, the devices of
+// each, and where the details differ, those of each.
+func ofRanks(ranks []loaded) loaded {
+	all := ranks[0]
+	for key, first := range all.Details {
+		var each []string
+		same := true
+		for rank, l := range ranks {
+			each = append(each, fmt.Sprintf("rank %d: %s", rank, l.Details[key]))
+			same = same && l.Details[key] == first
+		}
+		if !same {
+			all.Details[key] = strings.Join(each, "; ")
+		}
+	}
+	for _, l := range ranks[1:] {
+		all.Devices = append(all.Devices, l.Devices...)
+	}
+	return all
 }
 
 // report tells what was loaded: the parameters as the worker read them back,

@@ -39,6 +39,7 @@ type passAnswer struct {
 	Batches []batch `json:"batches"`
 	Padding int64   `json:"padding_tokens"`
 	Aborted bool    `json:"aborted"`
+	Outputs uint32  `json:"outputs"` // sum over the ids, by which ranks are held against each other
 }
 
 // batch is one static batch. Stamps has one for each step, if asked for and if
@@ -71,10 +72,16 @@ func (b *backend) Run(ctx context.Context, run *sdk.Run) error {
 
 func (b *backend) runPass(ctx context.Context, run *sdk.Run, pass *sdk.Pass) error {
 	call, data := newPassCall(run, pass)
-	var answer passAnswer
-	out, err := b.call(ctx, "pass", call, data, &answer)
+	answers := make([]passAnswer, b.workers.Size())
+	out, err := b.call(ctx, "pass", call, data, pointers(answers)...)
 	if err != nil {
 		return err
+	}
+	answer := answers[0]
+	for rank := range answers {
+		if answers[rank].Outputs != answer.Outputs {
+			return &sdk.Error{Code: sdk.Internal, Message: fmt.Sprintf("ranks 0 and %d gave different tokens in one pass", rank), Advice: "compare their GPUs and the versions of torch; the trial's log has what they printed"}
+		}
 	}
 	if len(answer.Rows) != len(pass.Items) {
 		return fmt.Errorf("the worker answered for %d of %d requests", len(answer.Rows), len(pass.Items))

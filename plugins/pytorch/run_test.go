@@ -17,8 +17,8 @@ func TestStampsAndCounts(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int64{2, 4} {
 		b, report := loadEngine(t, engineCell(t, sdk.Table{"batch_size": size, "dtype": "float32"}))
-		if len(report.Devices) != 1 || report.Devices[0].ID != "cpu" || int(report.Devices[0].PID) != b.worker.PID() {
-			t.Errorf("devices %+v; the worker is process %d", report.Devices, b.worker.PID())
+		if len(report.Devices) != 1 || report.Devices[0].ID != "cpu" || int(report.Devices[0].PID) != b.workers.First().PID() {
+			t.Errorf("devices %+v; the worker is process %d", report.Devices, b.workers.First().PID())
 		}
 		spec := batchOf4
 		spec.Record, spec.RecordSteps = sdk.RecordToken, true

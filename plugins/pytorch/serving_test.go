@@ -145,7 +145,7 @@ func TestStopsOfContinuousBatching(t *testing.T) {
 		}
 	}
 	_, done := endlessLoop(t, t.Context(), b)
-	if err := syscall.Kill(b.worker.PID(), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(b.workers.First().PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, sdk.EngineCrashed) {

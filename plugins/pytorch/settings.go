@@ -31,6 +31,7 @@ func settle(cell sdk.Cell) (settings, findings) {
 	var found findings
 	s.readModel(&found)
 	s.combine(&found)
+	s.divide(&found)
 	return s, found
 }
 
@@ -124,7 +125,7 @@ var rules = []rule{
 
 // combine judges the parameters against each other.
 func (s *settings) combine(found *findings) {
-	for _, r := range slices.Concat(rules, continuousRules) {
+	for _, r := range slices.Concat(rules, continuousRules, tensorRules) {
 		switch {
 		case !r.broken(s.parameters):
 		case r.dormant:

@@ -8,6 +8,7 @@ import torch  # noqa: E402
 
 import generating  # noqa: E402
 import problems  # noqa: E402
+import ranks  # noqa: E402
 
 LOAD = {"call": "load"}
 
@@ -28,7 +29,7 @@ class Engine(generating.Engine):
     """An engine whose GPU holds batches of at most three."""
 
     def __init__(self):
-        self.torch, self.gpus, self.batch_size, self.fitted, self.server = torch, [0], 16, 2, None
+        self.torch, self.gpus, self.batch_size, self.fitted, self.server, self.ranks = torch, [0], 16, 2, None, None
         self.current = {"prompt_lengths": [5] * 16, "max_tokens": [4] * 16}, b""
 
     def fits(self, call, data, size):
@@ -50,6 +51,27 @@ assert problem.numbers == {
 assert "one of 2 should" in problem.advice, problem.advice
 
 engine = Engine()
+engine.ranks = object()  # the others would not take part in another try
+problem = problems.classify(torch.OutOfMemoryError("CUDA out of memory"), {"call": "pass"}, engine)
+assert problem.numbers["largest_batch_that_ran"] == 2 and "largest_batch_that_fits" not in problem.numbers, vars(problem)
+
+engine = Engine()
 engine.server = object()  # continuous batching has no batch of one size
 problem = problems.classify(torch.OutOfMemoryError("CUDA out of memory"), {"call": "serve"}, engine)
 assert problem.code == "out_of_memory" and "kv_cache_tokens" in problem.advice and "batch_size" not in problem.numbers, vars(problem)
+
+
+class Config:
+    num_attention_heads, num_key_value_heads = 8, 4
+
+    def get_text_config(self):
+        return self
+
+
+ranks.fits(Config(), 4)
+for size, words in ((3, "8 attention heads"), (8, "4 KV heads")):
+    try:
+        ranks.fits(Config(), size)
+        raise AssertionError(f"{size} ranks")
+    except problems.Problem as refused:
+        assert refused.key == "tp_size" and words in refused.message, vars(refused)

@@ -131,13 +131,13 @@ func (p *Process) crash(cause error) error {
 	select {
 	case <-p.exited:
 	case <-time.After(exitGrace):
-		return &sdk.Error{Code: sdk.EngineCrashed, Message: fmt.Sprintf("the worker (process %d) closed its socket and lives on: %v", p.PID(), cause)}
+		return &sdk.Error{Code: sdk.EngineCrashed, Message: fmt.Sprintf("the %s (process %d) closed its socket and lives on: %v", p.name, p.PID(), cause)}
 	}
 	select {
 	case <-p.output.done:
 	case <-time.After(exitGrace):
 	}
-	message := fmt.Sprintf("the worker (process %d) ended: %s", p.PID(), ending(p.status))
+	message := fmt.Sprintf("the %s (process %d) ended: %s", p.name, p.PID(), ending(p.status))
 	if tail := p.output.tail(); tail != "" {
 		message += "; its last lines:\n" + tail
 	}

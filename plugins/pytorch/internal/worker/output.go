@@ -20,7 +20,8 @@ const (
 // that it prints can hold it up or fill a disk: beyond a bound it is counted,
 // and the last lines are kept for the report of a crash.
 type output struct {
-	log io.Writer
+	log    io.Writer
+	prefix string // of its lines in the log
 
 	mu     sync.Mutex
 	last   []string
@@ -29,8 +30,8 @@ type output struct {
 	done   chan struct{}
 }
 
-func readOutput(r io.Reader, log io.Writer) *output {
-	o := &output{log: log, done: make(chan struct{})}
+func readOutput(r io.Reader, log io.Writer, prefix string) *output {
+	o := &output{log: log, prefix: prefix, done: make(chan struct{})}
 	go o.read(r)
 	return o
 }
@@ -80,14 +81,14 @@ func (o *output) take(line []byte) {
 	}
 	o.logged += len(text) + 1
 	// A log that cannot be written is no reason to stop measuring.
-	_, _ = fmt.Fprintln(o.log, text)
+	_, _ = fmt.Fprintln(o.log, o.prefix+text)
 }
 
 func (o *output) closing() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.lost > 0 {
-		_, _ = fmt.Fprintf(o.log, "(%d more bytes of the worker's output are not in this log)\n", o.lost)
+		_, _ = fmt.Fprintf(o.log, "%s(%d more bytes of the worker's output are not in this log)\n", o.prefix, o.lost)
 	}
 }
 

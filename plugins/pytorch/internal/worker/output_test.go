@@ -10,7 +10,7 @@ import (
 func TestOutputIsBounded(t *testing.T) {
 	var log strings.Builder
 	read, write := io.Pipe()
-	o := readOutput(read, &log)
+	o := readOutput(read, &log, "")
 	for i := range 200_000 {
 		fmt.Fprintf(write, "line %d\rprogress\n", i)
 	}

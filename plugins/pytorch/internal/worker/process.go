@@ -15,15 +15,18 @@ import (
 
 // Command says how to start a worker.
 type Command struct {
-	Python string   // the interpreter
-	Dir    string   // for the program's files; "" = the system's temporary one
-	Env    []string // beside this process's own environment
+	Python string     // the interpreter
+	Name   string     // in messages; "" = worker
+	Dir    string     // for the program's files; "" = the system's temporary one
+	Env    []string   // beside this process's own environment
+	Files  []*os.File // to inherit, from descriptor 4 on
 	Log    io.Writer
 }
 
 // Process is a running worker. It stays in this process's group, so that it
 // ends with it however that ends.
 type Process struct {
+	name    string
 	command *exec.Cmd
 	socket  net.Conn
 	output  *output
@@ -41,7 +44,11 @@ const exitGrace = 2 * time.Second
 
 // Start starts a worker. It imports nothing heavy before its first call.
 func Start(c Command) (p *Process, err error) {
-	p = &Process{exited: make(chan struct{})}
+	p = &Process{name: c.Name, exited: make(chan struct{})}
+	prefix := c.Name + ": "
+	if c.Name == "" {
+		p.name, prefix = "worker", ""
+	}
 	if p.program, err = unpack(c.Dir); err != nil {
 		return nil, err
 	}
@@ -64,12 +71,12 @@ func Start(c Command) (p *Process, err error) {
 	p.command = exec.Command(c.Python, "-X", "faulthandler", "-u", script(p.program, "main.py"))
 	p.command.Env = append(os.Environ(), c.Env...)
 	p.command.Stdout, p.command.Stderr = write, write
-	p.command.ExtraFiles = []*os.File{theirs}
+	p.command.ExtraFiles = append([]*os.File{theirs}, c.Files...)
 	if err := p.command.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start the worker with %s: %w", c.Python, err), ours.Close(), read.Close())
+		return nil, errors.Join(fmt.Errorf("start the %s with %s: %w", p.name, c.Python, err), ours.Close(), read.Close())
 	}
 	p.socket, p.pipe = ours, read
-	p.output = readOutput(read, c.Log)
+	p.output = readOutput(read, c.Log, prefix)
 	go func() {
 		p.status = p.command.Wait()
 		close(p.exited)
@@ -117,7 +124,7 @@ func (p *Process) Kill() error {
 	select {
 	case <-p.exited:
 	case <-time.After(exitGrace):
-		err = fmt.Errorf("the worker (process %d) does not end although it was killed; it hangs in the kernel, likely in a driver", p.PID())
+		err = fmt.Errorf("the %s (process %d) does not end although it was killed; it hangs in the kernel, likely in a driver", p.name, p.PID())
 	}
 	_ = p.socket.Close() // a second Stop closes it again
 	p.drain()

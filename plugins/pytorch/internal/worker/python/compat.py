@@ -3,6 +3,8 @@ worker asks for a version."""
 
 import os
 
+from problems import Problem
+
 
 def static_compile(fullgraph, dynamic, mode):
     """The option that makes generate compile the decode step of a static cache,
@@ -29,6 +31,32 @@ def random_model(config, dtype, device, attention):
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, **options)
     return model.to(device)  # what a model makes elsewhere on purpose, if anything
+
+
+def tensor_parallel(size):
+    """Options of from_pretrained that split a model over the ranks."""
+    from transformers.distributed import DistributedConfig
+
+    return {"distributed_config": DistributedConfig(tp_size=size, tp_plan="auto")}
+
+
+def random_parts(config, dtype, attention, size):
+    """A model with random weights of which each rank makes only its own part: a
+    checkpoint without any weight in it, whose missing ones are initialised."""
+    import transformers
+
+    mapping = transformers.AutoModelForCausalLM._model_mapping
+    if type(config) not in mapping:
+        raise Problem("unsupported_feature", f"random weights of {type(config).__name__} cannot be split: transformers itself has no such model", "tp_plan", "load its real weights, or leave tp_plan out")
+    options = {"dtype": dtype, **tensor_parallel(size)}
+    if attention:
+        options["attn_implementation"] = attention
+    loud = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # it lists what is missing: all
+    try:
+        return mapping[type(config)].from_pretrained(None, config=config, state_dict={}, **options)
+    finally:
+        transformers.logging.set_verbosity(loud)
 
 
 def attention_in_use(model):

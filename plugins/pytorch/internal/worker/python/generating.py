@@ -11,18 +11,20 @@ import time
 
 import compat
 import loading
+from ranks import local
 
 
 class Watch:
-    """A stopping criterion that never stops, except for an abort. Its cost is
-    one call of a Python function and one addition on the device a step.
+    """A stopping criterion that never stops, except where stop wants to. Its cost
+    is one call of a Python function and one addition on the device a step.
 
     Speculation asks its criteria at other moments, too: there a hook of the
     model tells of the steps, and they are not those of tokens."""
 
-    def __init__(self, torch, device, line, every_step, speculates=False):
+    def __init__(self, torch, device, stop, every_step, speculates=False):
         self.speculates = speculates
-        self.torch, self.line, self.every_step = torch, line, every_step
+        self.torch, self.stop, self.every_step = torch, stop, every_step
+        self.stopped = False
         self.cuda = device.type == "cuda"
         self.device = device
         self.steps = 0
@@ -54,7 +56,8 @@ class Watch:
         if not self.speculates:
             self.step()
         rows = input_ids.shape[0]
-        if self.line is not None and self.line.aborted:
+        if self.stop is not None and self.stop.wants_stop():
+            self.stopped = True
             return self.torch.ones(rows, dtype=self.torch.bool, device=input_ids.device)
         answer = self.answers.get(rows)
         if answer is None:
@@ -70,16 +73,16 @@ class Watch:
 
 
 class Engine:
-    def __init__(self, torch, transformers, model, assistant, device, parameters, warnings):
+    def __init__(self, torch, transformers, model, assistant, device, parameters, warnings, ranks=None):
         self.torch, self.transformers = torch, transformers
         self.model, self.assistant, self.device = model, assistant, device
-        self.p, self.warnings = parameters, warnings
+        self.p, self.warnings, self.ranks = parameters, warnings, ranks
         self.batch_size = parameters.get("batch_size", 1)
         self.padding_side = parameters.get("padding_side", "left")
-        self.input_device = model.get_input_embeddings().weight.device
+        self.input_device = local(model.get_input_embeddings().weight).device
         # Only the GPUs that hold a part of the model: to ask another for anything
         # would make a context on it.
-        self.gpus = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+        self.gpus = sorted({p.device.index or 0 for p in map(local, model.parameters()) if p.device.type == "cuda"})
         own = model.generation_config
         self.eos = own.eos_token_id if own.eos_token_id is not None else model.config.get_text_config().eos_token_id
         # What the model's authors suggest for sampling is not what the study
@@ -147,6 +150,13 @@ class Engine:
         for index in self.gpus:
             self.torch.cuda.synchronize(index)
 
+    def edge(self):
+        """Waits until the devices of all ranks are quiet, in the rank that stamps
+        it. The others go on as soon as it takes its first decision."""
+        self.synchronize()
+        if self.ranks is not None:
+            self.ranks.meet()
+
     def run_pass(self, line, call, data):
         torch = self.torch
         self.current = call, data  # for the advice after an out-of-memory
@@ -161,20 +171,23 @@ class Engine:
         uneven = any(n != most[0] for n in most)
         every_step = call["every_step"] or uneven or not call["exact"]
         outputs, rows, batches, padding = [b""] * len(lengths), [None] * len(lengths), [], 0
-        self.synchronize()
+        stop, aborted = self.ranks or line, False
+        self.edge()
         begin_ns = time.monotonic_ns()
         for at in range(0, len(order), self.batch_size):
-            if line.aborted:
+            aborted = aborted or stop.wants_stop()
+            if aborted:
                 break
             members = order[at : at + self.batch_size]
             prompts = [ids[starts[i] : starts[i] + lengths[i]] for i in members]
-            watch = Watch(torch, self.device, line, every_step, self.speculates)
+            watch = Watch(torch, self.device, stop, every_step, self.speculates)
             new, end_ns = self.generate(watch, prompts, [most[i] for i in members], call["sampling"], call["exact"], call["first"] + at)
+            aborted = watch.stopped
             stamps = watch.stamps(end_ns)
             computed = new.shape[1]
             kept = 0
             for row, i in enumerate(members):
-                count, reason = self.length_of(new[row], most[i], call["exact"], line.aborted)
+                count, reason = self.length_of(new[row], most[i], call["exact"], aborted)
                 outputs[i] = new[row, :count].to(torch.int32).contiguous().numpy().tobytes()
                 rows[i] = [len(batches), count, reason]
                 kept += count
@@ -186,14 +199,14 @@ class Engine:
                 "begin_ns": watch.begin_ns, "first_ns": stamps[0] if stamps else end_ns, "end_ns": end_ns, "stamps": stamps if every_step and not self.speculates else [],
                 "steps": watch.steps, "prompt_positions": widest * len(members), "rows": len(members),
             })  # fmt: skip
-            if not line.aborted:
+            if not aborted:
                 self.fitted = max(self.fitted, len(members))
             if self.kv_bytes_per_token is not None:
                 self.kv_bytes = max(self.kv_bytes, int(self.kv_bytes_per_token * self.p.get("num_beams", 1) * len(members) * (widest + computed)))
-        self.synchronize()
+        self.edge()
         end_ns = time.monotonic_ns()
         self.counts["padding_tokens"] += padding
-        header = {"begin_ns": begin_ns, "end_ns": end_ns, "rows": rows, "batches": batches, "padding_tokens": padding, "aborted": line.aborted}
+        header = {"begin_ns": begin_ns, "end_ns": end_ns, "rows": rows, "batches": batches, "padding_tokens": padding, "aborted": aborted}
         return header, b"".join(outputs)
 
     def generate(self, watch, prompts, most, sampling, exact, seed_step):
@@ -310,7 +323,8 @@ class Engine:
             return numbers, "lower kv_cache_tokens, max_batch_tokens or batch_size, or extra.max_memory_percent"
         if self.fitted:
             numbers["largest_batch_that_ran"] = self.fitted
-        fits = self.largest_fitting() if call["call"] == "pass" and self.gpus else 0
+        alone = self.ranks is None  # others cannot be asked to try again with this one
+        fits = self.largest_fitting() if call["call"] == "pass" and self.gpus and alone else 0
         if fits:
             numbers["largest_batch_that_fits"] = fits
             return numbers, f"a batch of {self.batch_size} did not fit and one of {fits} should: set batch_size to it, or shorten the workload"

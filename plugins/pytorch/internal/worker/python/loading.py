@@ -5,6 +5,7 @@ import os
 
 import compat
 import names
+import ranks
 from problems import Problem
 
 # A generate of this size is made at the end of a load: it finds what cannot
@@ -18,17 +19,26 @@ def load(line, call):
     line.stage("start", "end")
     p = call["parameters"]
     extra(p, "generate")  # a misspelt name is found before weights are read
-    device = choose_device(torch, p.get("device"))
+    size = ranks.count(p)
+    device = choose_device(torch, p.get("device"), ranks.own() if size > 1 else 0)
     warnings = []
     set_switches(torch, p, device, warnings)
     model_call = call["model"]
     config = read_config(transformers, line, model_call, p)
+    group = None
+    if size > 1:
+        ranks.fits(config, size)
+        line.stage("start", "begin", "meeting the other ranks")
+        group = ranks.join(torch, line, device, size)
+        line.stage("start", "end")
     dtype = choose_dtype(torch, p.get("dtype"), device, model_call["random"])
     line.stage("weights", "begin", "random weights" if model_call["random"] else model_call["name"])
     if model_call["random"]:
         model = make_random(torch, p, config, dtype, device, model_call["seed"])
     else:
         model = read_weights(torch, transformers, p, model_call, dtype, device)
+    if ranks.in_use(model) != size:
+        raise Problem("unsupported_parameter", f"the installed transformers has no plan to split {type(model).__name__} over {size} ranks", "tp_plan", "leave tp_plan out, or spread whole layers with device_map")
     assistant = read_assistant(torch, transformers, p, model, device)
     model.eval().requires_grad_(False)
     if device.type == "cuda":
@@ -37,7 +47,7 @@ def load(line, call):
 
     from generating import Engine
 
-    engine = Engine(torch, transformers, model, assistant, device, p, warnings)
+    engine = Engine(torch, transformers, model, assistant, device, p, warnings, group)
     engine.model_call = model_call
     line.stage("start", "begin", "a first generate")
     engine.trial(TRIAL_PROMPT, TRIAL_TOKENS)
@@ -60,7 +70,7 @@ def import_engine():
     return torch, transformers
 
 
-def choose_device(torch, wanted):
+def choose_device(torch, wanted, index):
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         built = torch.version.cuda
@@ -68,7 +78,7 @@ def choose_device(torch, wanted):
             raise Problem("device_missing", f"torch {torch.__version__} is built without CUDA", "device", "install a CUDA build of torch, or set device = \"cpu\"")
         raise Problem("device_missing", f"torch {torch.__version__} (CUDA {built}) finds no GPU", "device", "check `nvidia-smi` and the driver's version, or set device = \"cpu\"")
     if wanted == "cuda" or (wanted is None and available):
-        return torch.device("cuda", 0)
+        return torch.device("cuda", index)
     return torch.device("cpu")
 
 
@@ -105,7 +115,7 @@ def read_config(transformers, line, model_call, p):
     if "config" in model_call:
         fields = dict(model_call["config"])
         return transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
-    if model_call["random"]:
+    if model_call["random"] or ranks.count(p) > 1:
         line.stage("download", "begin", "config of " + model_call["name"])
         config = transformers.AutoConfig.from_pretrained(model_call["name"], **source(model_call, p))
         line.stage("download", "end")
@@ -124,6 +134,8 @@ def source(model_call, p):
 
 def make_random(torch, p, config, dtype, device, seed):
     torch.manual_seed(seed)
+    if ranks.count(p) > 1:
+        return compat.random_parts(config, dtype, p.get("attn_implementation"), ranks.count(p))
     model = compat.random_model(config, dtype, device, p.get("attn_implementation"))
     scheme = p.get("quantization")
     if scheme is not None:
@@ -139,6 +151,9 @@ def read_weights(torch, transformers, p, model_call, dtype, device):
     if "attn_implementation" in p:
         options["attn_implementation"] = p["attn_implementation"]
     options.update(extra(p, "from_pretrained"))
+    if ranks.count(p) > 1:
+        options.update(compat.tensor_parallel(ranks.count(p)))
+        return transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
     scheme = p.get("quantization")
     if scheme is not None:
         import quantizing

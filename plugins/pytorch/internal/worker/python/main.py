@@ -1,12 +1,14 @@
 """The worker: it waits for calls of the plugin, one at a time.
 
 Reading order: wire.py (messages), loading.py, generating.py (the hot path),
-continuous.py (the other one), problems.py (how failures are told), compat.py (versions), names.py and probe.py
-(what can be known without an import).
+continuous.py (the other one), ranks.py (several workers for one model), problems.py
+(how failures are told), compat.py (versions), names.py and probe.py (what can be
+known without an import).
 """
 
 import os
 import sys
+import zlib
 
 # Whatever a library prints must not come between the plugin and this worker,
 # however it prints: descriptor 1 is the error stream from here on.
@@ -30,6 +32,8 @@ def serve(line):
                 line.send({"event": "done", **engine.report()})
             elif call["call"] == "pass":
                 header, out = engine.run_pass(line, call, data)
+                if engine.ranks is not None:
+                    header["outputs"] = zlib.crc32(out)
                 line.send({"event": "done", **header}, out)
             elif call["call"] == "serve":
                 import continuous

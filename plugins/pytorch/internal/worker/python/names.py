@@ -12,7 +12,7 @@ RESERVED = {
     "prompt_lookup_num_tokens", "compile_config", "disable_compile", "return_dict_in_generate", "num_return_sequences",
     "output_attentions", "output_hidden_states", "output_scores", "output_logits", "is_assistant",
     "config", "cache_dir", "force_download", "local_files_only", "token", "revision", "state_dict", "proxies",
-    "output_loading_info", "dtype", "torch_dtype", "device_map", "quantization_config", "tp_plan", "trust_remote_code",
+    "output_loading_info", "dtype", "torch_dtype", "device_map", "quantization_config", "tp_plan", "tp_size", "distributed_config", "trust_remote_code",
     "attn_implementation", "generation_config", "continuous_batching_config", "max_batch_tokens", "max_requests_per_batch",
     "num_blocks", "allow_block_sharing", "seed", "auto_switch_to_flash", "device_mesh", "adapter_kwargs", "adapter_name", "tqdm_class",
 }  # fmt: skip

@@ -5,6 +5,7 @@ import os
 
 import compat
 import loading
+import ranks
 
 
 def report(engine):
@@ -25,6 +26,8 @@ def report(engine):
     resolved["cache_implementation"] = cache_name(engine)
     resolved["use_cache"] = bool(engine.cache_classes) if engine.assistant is None else p.get("use_cache", True)
     resolved["compile"] = engine.compiled
+    if engine.ranks is not None:
+        resolved["tp_plan"], resolved["tp_size"] = "auto", ranks.in_use(model)
     warnings = list(engine.warnings)
     if engine.server is not None:
         state = compat.batching_state(engine.server.manager, engine.server.settings)
@@ -32,7 +35,7 @@ def report(engine):
         engine.cuda_graphs = state.pop("cuda_graphs")
         resolved.update(state)
         resolved["attn_implementation"] = resolved["attn_implementation"].removeprefix("paged|")
-    for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "batch_size", "max_batch_tokens", "prefix_caching", "num_threads", "interop_threads", "matmul_precision"):
+    for key in ("compile", "dtype", "attn_implementation", "cache_implementation", "use_cache", "batch_size", "max_batch_tokens", "prefix_caching", "num_threads", "interop_threads", "matmul_precision", "tp_size"):
         if key in p and key in resolved and resolved[key] is not None and resolved[key] != p[key]:
             warnings.append(loading.dormant(key, f"{key} = {p[key]!r} was asked for, and {resolved[key]!r} is in use"))
     if "quantization" in p and not packed(model):
@@ -74,7 +77,7 @@ def packed(model):
     """Classes of the weights that are stored as something else than a tensor of
     numbers: how bitsandbytes and torchao keep quantised ones."""
     names = {type(tensor).__name__ for p in model.parameters() for tensor in (p, p.data)}
-    return sorted(names - {"Parameter", "Tensor"})
+    return sorted(names - {"Parameter", "Tensor", "DTensor"})
 
 
 def logical_sizes(model):
@@ -100,15 +103,16 @@ def cache_name(engine):
 
 def devices(engine):
     torch = engine.torch
+    first = engine.ranks.rank if engine.ranks is not None else 0
     if engine.device.type != "cuda":
-        return [{"id": "cpu", "kind": "cpu", "rank": 0, "pid": os.getpid()}]
-    return [{"id": compat.gpu_uuid(torch, i), "kind": "gpu", "rank": rank, "pid": os.getpid()} for rank, i in enumerate(engine.gpus)]
+        return [{"id": "cpu", "kind": "cpu", "rank": first, "pid": os.getpid()}]
+    return [{"id": compat.gpu_uuid(torch, i), "kind": "gpu", "rank": first + at, "pid": os.getpid()} for at, i in enumerate(engine.gpus)]
 
 
 def details(engine, types):
     """Facts that are no parameter: they are recorded as packages are."""
     blocks = collections.Counter()
-    for parameter in engine.model.parameters():
+    for parameter in map(ranks.local, engine.model.parameters()):
         blocks[str(parameter.device)] += parameter.numel()
     facts = {
         "attention class": attention_class(engine.model),
@@ -117,6 +121,10 @@ def details(engine, types):
         "weights by type": ", ".join(f"{t} {n}" for t, n in sorted(types.items())),
         "weights by device": ", ".join(f"{d} {n}" for d, n in sorted(blocks.items())),
     }
+    if engine.ranks is not None:
+        split = ranks.parts(engine.model)
+        facts["exchanges between ranks"] = engine.torch.distributed.get_backend()
+        facts["weights by ranks"] = "; ".join(f"{placement or 'whole'}: {', '.join(sorted(names))}" for placement, names in sorted(split.items(), key=str))
     if engine.server is not None:
         facts["CUDA graphs of (prefill, decode)"] = engine.cuda_graphs
     if engine.device.type == "cuda":

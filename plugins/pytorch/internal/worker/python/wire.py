@@ -33,6 +33,9 @@ class Line:
     def aborted(self):
         return self.broken_off >= self.number
 
+    def wants_stop(self):
+        return self.aborted
+
     def next_call(self):
         """The next call, its arguments with its name among them, and its raw data."""
         call, data = self.calls.get()
