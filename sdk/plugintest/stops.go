@@ -99,7 +99,9 @@ func stops(ctx context.Context, s *suite, kind sdk.StopKind, reason sdk.FinishRe
 	switch took := time.Duration(finished.MonoNs - seen.answeredNs); {
 	case finished.Reason != reason:
 		return fmt.Errorf("the Run ended for the reason %q and should for %q", finished.Reason, reason)
-	case seen.late > 0:
+	case seen.late > 1:
+		// One may have been handed out before the Stop came, and be stamped by an
+		// engine of its own a moment after.
 		return fmt.Errorf("%d passes or requests began after Stop had been answered", seen.late)
 	case seen.completions == 0:
 		return errors.New("no completion arrived, although a heartbeat had counted some")
