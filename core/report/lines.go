@@ -130,7 +130,7 @@ func errorText(e stats.Estimate, bounds string) string {
 	case e.Method == stats.MethodT && e.RandomRel != nil:
 		random = "±" + percent(*e.RandomRel) + " (repeat)"
 	case e.Method == stats.MethodModelledEdge && e.RandomRel != nil:
-		random = "no interval from one load, ±" + percent(*e.RandomRel) + " (edges, modelled)"
+		random = "no interval from one load, ±" + percent(*e.RandomRel) + " (modelled)"
 	default:
 		random = "no interval from one load"
 	}

@@ -8,7 +8,7 @@ import (
 
 // regimeTexts say what the thermal regimes are; others are shown by their name.
 var regimeTexts = map[string]string{
-	study.RegimeHot:      "hot (under load, at steady temperature)",
+	study.RegimeHot:      "hot (under load)",
 	study.RegimeCooldown: "cooldown (each load idled before its measured Run, which counts from its first pass on)",
 }
 
