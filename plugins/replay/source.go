@@ -50,7 +50,7 @@ func (s *source) Describe() sdk.Description {
 			sdk.List("devices", sdk.TypeString).Or([]any{}).For(sdk.RoleMachine).
 				Doc("Ids of the GPUs that the backend holds, in whose place the recorded ones are played, in the order in which the recording names those. Empty means that they keep their ids."),
 			sdk.Text("start").OneOf(starts()...).Or(startNow).For(sdk.RoleMachine).
-				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned, so that it ends then, would put all of it before a study's first window: it is there only for programs that read a recording through the contract, with "+alignedEnv+"=1 in the environment."),
+				Doc("now: the recording begins when the source is opened, and is played as fast as it was recorded. aligned, so that it ends then, would put all of it before a study's first window: it is there only for programs that read a recording through the contract, with " + alignedEnv + "=1 in the environment."),
 			sdk.Bool("loop").Or(false).For(sdk.RoleMachine).
 				Doc("Begin again at the end, as a sensor that restarted: a window over that moment has no joules. Without it the source stops at the end: it begins again with the next trial, and a window that needs more has no joules."),
 		},
