@@ -64,7 +64,8 @@ averaging_ms = 5
 	if none != 0 || gapsNs < 500e6 {
 		t.Errorf("gaps of %d ns in the closed loop, of %d ns between passes", none, gapsNs)
 	}
-	if math.Abs(gapped) > 2.5*stated || stated > 0.02 {
+	// Four: at 2.5 one honest run in eighty fails.
+	if math.Abs(gapped) > 4*stated || stated > 0.02 {
 		t.Errorf("with gaps it is %+.2f %% off the truth, and states %.2f %%", 100*gapped, 100*stated)
 	}
 }

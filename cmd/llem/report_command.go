@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/llenergymeasure/llem"
+	"github.com/llenergymeasure/llem/core/study"
 )
 
 // reportCommand is `llem report DIR`.
@@ -24,10 +26,15 @@ func (c *reportCommand) Run(a *app) error {
 		return usageError{fmt.Errorf("--latencies adds to the table, and --format %s has every latency already: leave it out", c.Format)}
 	}
 	if a.unreadable != nil {
+		why := a.unreadable.Error()
+		var problems study.Problems
+		if errors.As(a.unreadable, &problems) {
+			why = problems.List()
+		}
 		if c.Factors == string(llem.FactorsUser) {
 			return usageError{a.unreadable}
 		}
-		fmt.Fprintf(a.stderr, "warning: the settings file cannot be used, and only factors stored by the run are: %v\n", a.unreadable)
+		fmt.Fprintf(a.stderr, "warning: the settings file cannot be used, and only factors stored by the run are: %s\n", why)
 	}
 	r, err := llem.Report(c.Dir, a.user, llem.FactorsFrom(c.Factors))
 	if err != nil {

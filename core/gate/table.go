@@ -155,10 +155,10 @@ func sensors() []Gate {
 			Threshold: "mean power above 1.1 times the limit a warning, above 1.7 fatal; below 0.1 of it under load, or more than 100 J an output token, a warning",
 			Limits:    []Limit{warn(mostOfLimit, "of the limit"), fail(absurdOfLimit, "of the limit"), warn(leastOfLimit, "of the limit"), warn(mostJPerToken, "J/token")},
 			Needs:     "the GPU's power limit", Advice: "compare with nvidia-smi -i {gpu} -q -d POWER while the load runs; a wrong unit or scope shows there", judge: implausiblePower},
-		{Code: energy.CodeSampleGap, Scope: Window, Severities: warning, Threshold: "more than 3 periods without a sample",
+		{Code: energy.CodeSampleGap, Scope: Window, Severities: warning, Threshold: "more than 3 periods without a sample; in a domain beside the headline a note",
 			Limits: []Limit{warn(3, "periods")},
 			Needs:  "the sensor's period, and its joules in every window", Advice: "the reader came too late: see host_busy", Emitter: "core/energy", needs: periodKnown},
-		{Code: energy.CodeLowCoverage, Scope: Window, Severities: warningFatal, Threshold: "samples cover less than 95 % (warning) or 75 % (fatal) of a window",
+		{Code: energy.CodeLowCoverage, Scope: Window, Severities: warningFatal, Threshold: "samples cover less than 95 % (warning) or 75 % (fatal) of a window; in a domain beside the headline a note",
 			Limits: []Limit{warn(95, "% of the window"), fail(75, "% of the window")},
 			Needs:  "the joules of every headline domain in every window", Advice: "the reader came too late or the source stopped: see host_busy and log.txt", Emitter: "core/energy", needs: joulesKnown},
 	}

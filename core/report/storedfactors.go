@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // FactorsFile of a result directory holds the factors that were configured when
@@ -70,11 +73,28 @@ func (f *Factors) Text() string {
 	if f.GridGPerKWh != nil || f.TariffPerKWh != nil {
 		text = f.text()
 	}
-	if n := len(f.SensorCalibration); n > 0 {
+	if len(f.SensorCalibration) > 0 {
 		if text != "" {
 			text += ", "
 		}
-		text += fmt.Sprintf("sensor_calibration of %d devices", n)
+		text += "sensor_calibration " + f.calibrationText()
 	}
 	return text
+}
+
+// mostCalibrated bounds how many calibrated devices are named in a line.
+const mostCalibrated = 8
+
+// calibrationText names the calibrated devices with their factors, so that two
+// lists that differ read differently.
+func (f *Factors) calibrationText() string {
+	var parts []string
+	for _, id := range slices.Sorted(maps.Keys(f.SensorCalibration)) {
+		if len(parts) == mostCalibrated {
+			parts = append(parts, fmt.Sprintf("... of %d devices", len(f.SensorCalibration)))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s = %v", id, f.SensorCalibration[id]))
+	}
+	return strings.Join(parts, ", ")
 }

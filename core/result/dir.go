@@ -94,7 +94,7 @@ func inside(path string) string {
 func OpenDir(path string) (*Dir, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("open result directory: %w", err)
+		return nil, fmt.Errorf("open result directory: %w; a run prints the path of its own at its end", err)
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("open result directory %s: it is a file; name the directory that holds runs/", path)

@@ -148,7 +148,7 @@ func (e *Estimate) doubts(x []float64) {
 	// With fewer values every set has one that looks far out.
 	if len(x) >= 5 {
 		for _, i := range Outliers(x) {
-			e.warnOf(CodeOutlier, (x[i]-Median(x))/e.Centre, "sample %d of %d (%g) lies far from the median %g; it is kept; %s", i+1, len(x), x[i], Median(x), outlierByChance(x, i))
+			e.warnOf(CodeOutlier, (x[i]-Median(x))/e.Centre, "sample %d of %d (%.5g) lies far from the median %.5g; it is kept; %s", i+1, len(x), x[i], Median(x), outlierByChance(x, i))
 		}
 	}
 	d, ok := DriftOf(x)

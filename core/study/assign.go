@@ -91,9 +91,9 @@ func (f field[T]) assign(target *T, value any) error {
 			}
 			switch {
 			case !strings.HasPrefix(key, "GPU-") && !strings.HasPrefix(key, "MIG-"):
-				return fmt.Errorf("%q is no UUID of a GPU, such as GPU-8f6a2f5e-0000-0000-0000-000000000000", shorten(key))
+				return entryError{key, fmt.Errorf("%q is no UUID of a GPU, such as GPU-8f6a2f5e-0000-0000-0000-000000000000; `nvidia-smi -L` lists them", shorten(key))}
 			case !ok || !(number > 0) || number > *f.max:
-				return fmt.Errorf("%s: expected a number above 0, at most %v, found %s", key, *f.max, describe(v))
+				return entryError{key, fmt.Errorf("expected a number above 0, at most %v, found %s", *f.max, describe(v))}
 			}
 			out[key] = number
 		}
@@ -170,3 +170,11 @@ func describe(value any) string {
 	}
 	return fmt.Sprintf("a date or time (%v)", value)
 }
+
+// entryError is what is wrong with one entry of a table, which has a line of its own.
+type entryError struct {
+	key string
+	error
+}
+
+func (e entryError) Unwrap() error { return e.error }

@@ -97,7 +97,16 @@ type Problems []Problem
 const mostShown = 50
 
 func (p Problems) Error() string {
-	texts := make([]string, 0, min(len(p), mostShown)+2)
+	noun := "problems"
+	if len(p) == 1 {
+		noun = "problem"
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s\n%d %s, nothing was started.", p.List(), len(p), noun), "\n")
+}
+
+// List is Error without its last line, for commands that go on.
+func (p Problems) List() string {
+	texts := make([]string, 0, min(len(p), mostShown)+1)
 	for i, one := range p {
 		if i == mostShown {
 			texts = append(texts, fmt.Sprintf("... and %d more", len(p)-i))
@@ -105,11 +114,7 @@ func (p Problems) Error() string {
 		}
 		texts = append(texts, one.Error())
 	}
-	noun := "problems"
-	if len(p) == 1 {
-		noun = "problem"
-	}
-	return strings.Join(append(texts, fmt.Sprintf("%d %s, nothing was started.", len(p), noun)), "\n")
+	return strings.Join(texts, "\n")
 }
 
 // Sort orders problems by their places.

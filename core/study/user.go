@@ -93,6 +93,10 @@ func parseUser(path string, text []byte) (UserConfig, error) {
 			problems = append(problems, src.problem(key, f.unused, "remove it"))
 		default:
 			if err := f.assign(&u, tree[key]); err != nil {
+				var entry entryError
+				if errors.As(err, &entry) {
+					key += "." + entry.key
+				}
 				problems = append(problems, src.problem(key, err.Error(), f.doc))
 			}
 		}
