@@ -99,15 +99,13 @@ func abortBetweenTwoSteps(t *testing.T, b *backend) {
 	}
 }
 
-// A worker that does nothing any more, as in a call of the driver that never
-// returns, is killed in bounded time.
-func TestAWorkerThatIsStuck(t *testing.T) {
-	t.Parallel()
-	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
+// stall stops a worker in the middle of a Run that is then aborted, and wants the
+// Run to end by it.
+func stall(t *testing.T, b *backend, pid int) {
+	t.Helper()
 	b.patience = 200 * time.Millisecond
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, done := endless(t, ctx, b)
-	pid := b.workers.First().PID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +118,15 @@ func TestAWorkerThatIsStuck(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the Run goes on")
 	}
+}
+
+// A worker that does nothing any more, as in a call of the driver that never
+// returns, is killed in bounded time.
+func TestAWorkerThatIsStuck(t *testing.T) {
+	t.Parallel()
+	b, _ := loadEngine(t, engineCell(t, sdk.Table{"batch_size": int64(4)}))
+	pid := b.workers.First().PID()
+	stall(t, b, pid)
 	if err := b.Unload(t.Context()); err != nil || !isGone(pid) {
 		t.Errorf("Unload: %v; the worker is gone: %v", err, isGone(pid))
 	}

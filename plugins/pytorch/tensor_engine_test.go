@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -154,22 +153,8 @@ func TestRandomWeightsOfRanks(t *testing.T) {
 			t.Errorf("request %d has another output the second time", i)
 		}
 	}
-	b.patience = 200 * time.Millisecond
-	ctx, cancel := context.WithCancelCause(t.Context())
-	_, done := endless(t, ctx, b)
 	pids := b.workers.PIDs()
-	if err := syscall.Kill(pids[1], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	cancel(sdk.ErrAborted)
-	select {
-	case err := <-done:
-		if !errors.Is(err, sdk.EngineCrashed) {
-			t.Errorf("error %v", err)
-		}
-	case <-time.After(time.Minute):
-		t.Fatal("the Run goes on")
-	}
+	stall(t, b, pids[1])
 	allGone(t, pids)
 }
 
