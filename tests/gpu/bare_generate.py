@@ -5,15 +5,19 @@ the pytorch backend is held against, on the same shapes in the same minutes.
                      [--output 64] [--rounds 5] [--seconds 10] [--arms bare,watch,watch_every]
                      [--cache static]
 
-Each round runs three arms, in turn: `bare` is the plain loop; `watch` and
+Each round runs the arms in turn: `bare` is the plain loop; `watch` and
 `watch_every` add the stopping criterion of the backend's worker, stamping the
-first step and every step. Their ratios to `bare` are what the watching costs.
+first step and every step; `worker` is a pass of that worker, as llem asks for one.
+All run in one process on one model, since two processes differ by more than 1 %;
+the ratios to `bare` are what watching, and the worker, cost.
 It needs torch and transformers only, and no network.
 """
 
 import argparse
 import json
+import math
 import pathlib
+import socket
 import statistics
 import sys
 import time
@@ -59,7 +63,13 @@ def main():
     synchronize(device)
     print(f"model ready after {time.monotonic() - begin:.1f} s on {device.type}, torch {torch.__version__}, transformers {transformers.__version__}", file=sys.stderr)
 
-    from generating import Watch
+    from generating import Engine, Watch
+    from wire import Line
+
+    parameters = {"cache_implementation": a.cache} if a.cache else {}
+    engine = Engine(torch, transformers, model, None, device, parameters, [])
+    far, near = socket.socketpair()
+    line = Line(near.detach())  # its thread waits for an abort, as in the worker
 
     def criteria(arm):
         if arm == "bare":
@@ -71,8 +81,19 @@ def main():
     for batch in map(int, a.batches.split(",")):
         generator = torch.Generator().manual_seed(batch)
 
+        engine.batch_size = batch
+        call = {
+            "prompt_lengths": [a.input] * batch, "max_tokens": [a.output] * batch, "exact": True, "every_step": False, "first": 0,
+            "sampling": {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 1},
+        }  # fmt: skip
+
         def once(arm):
-            ids = torch.randint(3, model.config.vocab_size, (batch, a.input), generator=generator).to(device)
+            ids = torch.randint(3, model.config.vocab_size, (batch, a.input), generator=generator)
+            if arm == "worker":
+                line.number += 1
+                _, outputs = engine.run_pass(line, call, bytearray(ids.to(torch.int32).numpy().tobytes()))
+                return torch.frombuffer(bytearray(outputs), dtype=torch.int32)
+            ids = ids.to(device)
             out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=a.output, do_sample=False, cache_implementation=a.cache, **criteria(arm))
             return out[:, a.input :].cpu()
 
@@ -94,8 +115,9 @@ def main():
                 rates[arm].append(rate(arm))
         result = {"batch": batch, "input": a.input, "output": a.output, "cache": a.cache, "tokens_per_s": {arm: [round(r, 3) for r in rates[arm]] for arm in arms}}
         for arm in arms[1:]:
-            ratios = [x / y for x, y in zip(rates[arm], rates["bare"])]
-            result[f"{arm}_over_bare"] = {"mean": statistics.mean(ratios), "low": min(ratios), "high": max(ratios)}
+            logs = [math.log(x / y) for x, y in zip(rates[arm], rates["bare"])]
+            mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
+            result[f"{arm}_over_bare"] = {"mean": math.exp(mean), "standard_error": error, "low": math.exp(min(logs)), "high": math.exp(max(logs))}
         result["bare_mean"] = statistics.mean(rates["bare"])
         print(json.dumps(result), flush=True)
 

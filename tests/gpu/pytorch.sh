@@ -6,7 +6,7 @@
 #
 # BIN holds the binaries llem and pytorch (`go build ./cmd/llem ./plugins/pytorch`),
 # OUT takes the results. PYTHON is an interpreter with torch and transformers,
-# python3 if unset. The plain loop runs in STARTS processes before and as many after,
+# python3 if unset. The plain loop, in turn with a pass of the worker, runs in STARTS processes before and as many after,
 # since processes differ; ROUNDS and SECONDS_EACH shorten it,
 # and CACHE is its cache_implementation: what the study has.
 set -euo pipefail
@@ -16,7 +16,7 @@ mkdir -p "$out" && out=$(realpath "$out")
 export HF_HUB_OFFLINE=1 LLEM_PLUGIN_DIR=$out/plugins
 bare() {
   for _ in $(seq "${STARTS:-2}"); do
-    "$python" "$here/bare_generate.py" --arms bare ${CACHE:+--cache "$CACHE"} --rounds "${ROUNDS:-3}" --seconds "${SECONDS_EACH:-4}" | tee -a "$out/bare-$1.jsonl"
+    "$python" "$here/bare_generate.py" --arms bare,worker ${CACHE:+--cache "$CACHE"} --rounds "${ROUNDS:-3}" --seconds "${SECONDS_EACH:-4}" | tee -a "$out/bare-$1.jsonl"
   done
 }
 "$bin/llem" plugins install --dir "$LLEM_PLUGIN_DIR" "$bin/pytorch"
