@@ -58,7 +58,7 @@ func flagValues(flag *kong.Flag) []string {
 	if flag.Name == "profile" {
 		return []string{"publication", "quick", "standard"}
 	}
-	return slices.DeleteFunc(slices.Sorted(slices.Values(flag.EnumSlice())), func(s string) bool { return s == "" })
+	return slices.DeleteFunc(slices.Sorted(slices.Values(flag.EnumSlice())), func(s string) bool { return s == "" }) // no enum splits into one
 }
 
 // bashScript completes by the commands among the words so far, and the values of

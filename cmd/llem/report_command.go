@@ -15,7 +15,8 @@ type reportCommand struct {
 	Format    string `help:"What to print on stdout: table, json or csv." enum:"table,json,csv" default:"table"`
 	Latencies bool   `help:"Print every latency as well: p50 to p99 of TTFT, TPOT, ITL, E2E and queue time."`
 	Out       string `help:"Also write summary.json and summary.csv into DIR, which may be the result directory itself." placeholder:"DIR" type:"path"`
-	Factors   string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user," default:"" placeholder:"NAME"`
+	// Factors is a pointer so that none is no choice to be listed.
+	Factors *string `help:"Factors for CO2, cost and calibration: stored (those of the run) or user (those of the settings file)." enum:"stored,user" placeholder:"NAME"`
 }
 
 // Run derives everything again from the directory alone, and leaves it as it is:
@@ -25,18 +26,22 @@ func (c *reportCommand) Run(a *app) error {
 	if c.Latencies && c.Format != "table" {
 		return usageError{fmt.Errorf("--latencies adds to the table, and --format %s has every latency already: leave it out", c.Format)}
 	}
+	from := llem.FactorsDefault
+	if c.Factors != nil {
+		from = llem.FactorsFrom(*c.Factors)
+	}
 	if a.unreadable != nil {
 		why := a.unreadable.Error()
 		var problems study.Problems
 		if errors.As(a.unreadable, &problems) {
 			why = problems.List()
 		}
-		if c.Factors == string(llem.FactorsUser) {
+		if from == llem.FactorsUser {
 			return usageError{a.unreadable}
 		}
 		fmt.Fprintf(a.stderr, "warning: the settings file cannot be used, and only factors stored by the run are: %s\n", why)
 	}
-	r, err := llem.Report(c.Dir, a.user, llem.FactorsFrom(c.Factors))
+	r, err := llem.Report(c.Dir, a.user, from)
 	if err != nil {
 		return usageError{err}
 	}
