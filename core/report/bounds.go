@@ -7,6 +7,7 @@ import (
 
 	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/core/result"
+	"github.com/llenergymeasure/llem/core/stats"
 )
 
 // boundsOf names what the systematic half-width of a cell is of: "sensor", or the
@@ -29,7 +30,7 @@ func (c Cell) boundsOf() string {
 	if !ok {
 		return "model"
 	}
-	return fmt.Sprintf("model: gain ±%s, offset ±%s", percent(gain), percent(offset))
+	return fmt.Sprintf("model: gain ±%s, offset ±%s", stats.Percent(gain), stats.Percent(offset))
 }
 
 // boundParts takes the worst window's half-width apart; false if the record does

@@ -126,18 +126,18 @@ func errorText(e stats.Estimate, bounds string) string {
 	var random string
 	switch {
 	case e.Method == stats.MethodT && e.RandomRel != nil && e.Has(stats.CodeSingleLoad):
-		random = "±" + percent(*e.RandomRel) + " (within one load)"
+		random = "±" + stats.Percent(*e.RandomRel) + " (within one load)"
 	case e.Method == stats.MethodT && e.RandomRel != nil:
-		random = "±" + percent(*e.RandomRel) + " (repeat)"
+		random = "±" + stats.Percent(*e.RandomRel) + " (repeat)"
 	case e.Method == stats.MethodModelledEdge && e.RandomRel != nil:
-		random = "no interval from one load, ±" + percent(*e.RandomRel) + " (modelled)"
+		random = "no interval from one load, ±" + stats.Percent(*e.RandomRel) + " (modelled)"
 	default:
 		random = "no interval from one load"
 	}
 	if e.SystematicRel == nil {
 		return random + ", systematic error not stated"
 	}
-	return random + " ±" + percent(*e.SystematicRel) + " (" + bounds + ")"
+	return random + " ±" + stats.Percent(*e.SystematicRel) + " (" + bounds + ")"
 }
 
 // comparisons prints ratios to each group's baseline where they mean something, and
@@ -188,9 +188,9 @@ func (p *printer) optimism(g Group) {
 // difference is in percent as long as anybody reads it so.
 func difference(rel float64) string {
 	if rel >= 10 {
-		return digits2(1+rel) + " times"
+		return stats.TwoDigits(1+rel) + " times"
 	}
-	return percent(rel)
+	return stats.Percent(rel)
 }
 
 // notCompared prints each reason once, with its cells. Cells without any trial

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 
@@ -29,20 +28,4 @@ func magnitude(v float64) int {
 
 func digits(v float64, decimals int) string {
 	return strconv.FormatFloat(v, 'f', min(decimals, 12), 64)
-}
-
-// percent in two digits: 0.43 %, 5 %, 12 %.
-func percent(share float64) string {
-	v := 100 * share
-	if v == 0 {
-		return "0 %"
-	}
-	return digits2(v) + " %"
-}
-
-func digits2(v float64) string {
-	if math.Abs(v) >= 10 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return strconv.FormatFloat(v, 'g', 2, 64)
 }

@@ -108,7 +108,7 @@ func phaseColumns(bounds string) []column {
 			if c.Phase.LeaveOutRel == nil {
 				return missing
 			}
-			return percent(*c.Phase.LeaveOutRel)
+			return stats.Percent(*c.Phase.LeaveOutRel)
 		}},
 	}
 }

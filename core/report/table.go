@@ -106,7 +106,7 @@ func (p *printer) columns() []column {
 		{head: "cell", value: p.label},
 		{head: "J/token [95 %]", value: p.joules},
 		{head: "tokens/s [95 %]", value: func(c Cell) string { return interval(c.Estimate(MetricTokensPerS)) }},
-		{head: "n", value: func(c Cell) string { return strconv.Itoa(c.Trials) }},
+		{head: "n", value: func(c Cell) string { return strconv.Itoa(c.samples()) }},
 		{head: "mean W", rank: 1, value: func(c Cell) string { return c.mark(centre(c.Estimate(MetricPower))) }},
 		{head: "TTFT p50 ms", rank: 2, value: func(c Cell) string { return centre(c.Estimate(MetricTTFT)) }},
 		{head: "TPOT p50 ms", rank: 3, value: func(c Cell) string { return centre(c.Estimate(MetricTPOT)) }},
@@ -189,6 +189,17 @@ func (p *printer) joules(c Cell) string {
 		return p.color(red, fmt.Sprintf("failed (%d)", c.Failed))
 	}
 	return missing
+}
+
+// samples are those behind the intervals beside them: loads, and of a grouped cell the
+// windows of its one load.
+func (c Cell) samples() int {
+	for _, metric := range []string{MetricEnergyPerToken, MetricTokensPerS} {
+		if e, ok := c.Estimate(metric); ok {
+			return e.N
+		}
+	}
+	return c.Trials
 }
 
 // mark puts the sign of an estimate before a number made of modelled joules.

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -181,11 +182,6 @@ func TestWriteErrorsAreReported(t *testing.T) {
 }
 
 func TestDigits(t *testing.T) {
-	for share, want := range map[float64]string{0: "0 %", 0.0043: "0.43 %", 0.05: "5 %", 0.5: "50 %", 0.1234: "12 %", 0.00001: "0.001 %"} {
-		if got := percent(share); got != want {
-			t.Errorf("percent(%v) = %q, want %q", share, got, want)
-		}
-	}
 	s := Summarize([]result.Trial{aTrial("a", 0, 0.5512), aTrial("a", 1, 0.5498)}, nil, Options{})
 	e, ok := s.Cells[0].Estimate(MetricEnergyPerToken)
 	if got := interval(e, ok); got != "0.5505 [0.5416, 0.5594]" {
@@ -193,5 +189,37 @@ func TestDigits(t *testing.T) {
 	}
 	if got := interval(e, false); got != missing {
 		t.Errorf("absent: %s", got)
+	}
+}
+
+// Loads that agree but for rounding have an interval that nobody wants in powers of
+// ten: 0.1+0.2 is not 0.3.
+func TestNoSpreadIsPrintedAsSuch(t *testing.T) {
+	x, y := 0.1, 0.2
+	s := Summarize([]result.Trial{aTrial("a", 0, x+y), aTrial("a", 1, 0.3), aTrial("a", 2, 0.3)}, nil, Options{})
+	var out strings.Builder
+	if err := Table(&out, s, TableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "+/-<0.01 % (repeat)") || regexp.MustCompile(`[0-9]e-[0-9]+ %`).MatchString(out.String()) {
+		t.Errorf("the table says:\n%s", out.String())
+	}
+}
+
+// The windows of one load are the samples of a first look: table and CSV say the same
+// n, and it is the one that the interval was made with.
+func TestGroupedCellsCountWindows(t *testing.T) {
+	grouped := aTrial("a", 0, 0.50, 0.51, 0.52, 0.51)
+	grouped.Cell.Grouped = true
+	s := Summarize([]result.Trial{grouped}, nil, Options{})
+	var out, csv strings.Builder
+	if err := errors.Join(Table(&out, s, TableOptions{}), CSV(&csv, s)); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^a \(one load\) .*\] +4 `).MatchString(out.String()) || !strings.Contains(out.String(), "at n = 4") {
+		t.Errorf("the table says:\n%s", out.String())
+	}
+	if !regexp.MustCompile(`(?m),energy_per_output_token,.*,t,,4,.*,1,0,0,`).MatchString(csv.String()) {
+		t.Errorf("the CSV says:\n%s", csv.String())
 	}
 }

@@ -40,7 +40,7 @@ func (p *printer) variances() {
 func (v Variance) text() string {
 	var parts []string
 	part := func(what string, sd, lo, hi float64) {
-		parts = append(parts, fmt.Sprintf("%s %s [%s, %s]", what, percent(sd), percent(lo), percent(hi)))
+		parts = append(parts, fmt.Sprintf("%s %s [%s, %s]", what, stats.Percent(sd), stats.Percent(lo), stats.Percent(hi)))
 	}
 	if c := v.Components; c != nil {
 		part("windows of a load", c.WithinRel, c.WithinLoRel, c.WithinHiRel)
@@ -63,11 +63,11 @@ func (a Advice) text() string {
 	if a.Windows > 1 {
 		load = fmt.Sprintf("loads of %d windows", a.Windows)
 	}
-	text := fmt.Sprintf("±%s with %d %s, ±%s with %d", percent(a.NowRel), a.Loads, load, percent(a.TwiceLoadsRel), 2*a.Loads)
+	text := fmt.Sprintf("±%s with %d %s, ±%s with %d", stats.Percent(a.NowRel), a.Loads, load, stats.Percent(a.TwiceLoadsRel), 2*a.Loads)
 	if a.MoreWindowsRel == nil {
 		return text
 	}
-	text += fmt.Sprintf(", ±%s with %d windows each; ", percent(*a.MoreWindowsRel), a.Windows+1)
+	text += fmt.Sprintf(", ±%s with %d windows each; ", stats.Percent(*a.MoreWindowsRel), a.Windows+1)
 	switch n := *a.EfficientWindows; n {
 	case 0:
 		return text + "no spread between loads was seen, so windows are as good as loads"
@@ -76,7 +76,7 @@ func (a Advice) text() string {
 	default:
 		text += fmt.Sprintf("%d windows", n)
 	}
-	return text + fmt.Sprintf(" a load would be the best use of time (a load takes %s s, a window %s s)", digits2(a.LoadS), digits2(a.WindowS))
+	return text + fmt.Sprintf(" a load would be the best use of time (a load takes %s s, a window %s s)", stats.TwoDigits(a.LoadS), stats.TwoDigits(a.WindowS))
 }
 
 // coverage says how intervals are made, once for the whole table.
@@ -98,5 +98,5 @@ func (p *printer) coverage() string {
 			bounds = "sensor"
 		}
 	}
-	return fmt.Sprintf(" %s by t with n-1 (coverage factor %s); %s: its stated bounds", percent(p.s.Confidence), some(factors), bounds)
+	return fmt.Sprintf(" %s by t with n-1 (coverage factor %s); %s: its stated bounds", stats.Percent(p.s.Confidence), some(factors), bounds)
 }

@@ -185,7 +185,7 @@ func (e *Estimate) belowEdgeModel(edgeRel *float64, n int) {
 		return
 	}
 	if df := float64(n - 1); df**e.CV**e.CV < chi2(0.05, df)**edgeRel**edgeRel {
-		e.warnOf(CodeBelowEdgeModel, *edgeRel / *e.CV, "%d samples spread by %.2g %%, less than the %.2g %% that the sensor's edges alone should make of each: the model is too wide for this sensor, or the samples are not independent and the interval is too narrow", n, 100**e.CV, 100**edgeRel)
+		e.warnOf(CodeBelowEdgeModel, *edgeRel / *e.CV, "%d samples spread by %s, less than the %s that the sensor's edges alone should make of each: the model is too wide for this sensor, or the samples are not independent and the interval is too narrow", n, Percent(*e.CV), Percent(*edgeRel))
 	}
 }
 
