@@ -5,34 +5,61 @@ import (
 	"math"
 )
 
-var errSingular = errors.New("the design cannot tell its parts from each other; vary prompt length, output length and concurrency apart")
+var errSingular = errors.New("the design cannot tell its parts from each other; vary concurrency, and sweep three pairs of prompt and output length or more: with two, what decoding pays for its context cannot be told from prefill")
+
+// solution is what least squares came to.
+type solution struct {
+	coefficients []float64
+	// inverse is that of the normal equations of columns scaled to unit length, the
+	// lengths are scale: the covariance of the coefficients but for a factor.
+	inverse [][]float64
+	scale   [parts]float64
+}
+
+// value is the weighted sum of the coefficients.
+func (s solution) value(weights [parts]float64) float64 {
+	sum := 0.0
+	for i, w := range weights {
+		sum += w * s.coefficients[i]
+	}
+	return sum
+}
+
+// error is what that sum is off by (1 sd) where the points are off by 1, relative.
+func (s solution) error(weights [parts]float64) float64 {
+	sum := 0.0
+	for i, v := range weights {
+		for j, w := range weights {
+			sum += v / s.scale[i] * s.inverse[i][j] * w / s.scale[j]
+		}
+	}
+	return math.Sqrt(sum)
+}
 
 // leastSquares solves for the coefficients of Point.regressors that minimise the
 // sum of squared relative errors. The columns are scaled to unit length first, so
 // that the normal equations lose no more digits than the design itself does.
-// inverse is that of the scaled normal equations: the covariance of the
-// coefficients but for a factor and the scale.
-func leastSquares(points []Point) (coefficients []float64, inverse [][]float64, err error) {
-	const n = 4
-	rows := make([][]float64, len(points))
-	var scale [n]float64
+func leastSquares(points []Point) (solution, error) {
+	const n = parts
+	rows := make([][parts]float64, len(points))
+	var s solution
 	for i, p := range points {
 		rows[i] = p.regressors()
 		for j := range rows[i] {
 			rows[i][j] /= p.EnergyJ
-			scale[j] = math.Hypot(scale[j], rows[i][j])
+			s.scale[j] = math.Hypot(s.scale[j], rows[i][j])
 		}
 	}
 	var m [n][2*n + 1]float64
 	for _, row := range rows {
 		for j := range n {
-			if scale[j] == 0 {
-				return nil, nil, errSingular
+			if s.scale[j] == 0 {
+				return s, errSingular
 			}
 			for k := range n {
-				m[j][k] += row[j] / scale[j] * row[k] / scale[k]
+				m[j][k] += row[j] / s.scale[j] * row[k] / s.scale[k]
 			}
-			m[j][2*n] += row[j] / scale[j] // every target is 1: E/E
+			m[j][2*n] += row[j] / s.scale[j] // every target is 1: E/E
 		}
 	}
 	for j := range n {
@@ -47,7 +74,7 @@ func leastSquares(points []Point) (coefficients []float64, inverse [][]float64, 
 		}
 		m[col], m[pivot] = m[pivot], m[col]
 		if !(math.Abs(m[col][col]) > 1e-10) {
-			return nil, nil, errSingular
+			return s, errSingular
 		}
 		for r := range n {
 			if r == col {
@@ -64,8 +91,8 @@ func leastSquares(points []Point) (coefficients []float64, inverse [][]float64, 
 		for k := range n {
 			row[k] = m[j][n+k] / m[j][j]
 		}
-		inverse = append(inverse, row)
-		coefficients = append(coefficients, m[j][2*n]/m[j][j]/scale[j])
+		s.inverse = append(s.inverse, row)
+		s.coefficients = append(s.coefficients, m[j][2*n]/m[j][j]/s.scale[j])
 	}
-	return coefficients, inverse, nil
+	return s, nil
 }

@@ -19,18 +19,30 @@ type Point struct {
 	EnergyJ     float64
 	TimeS       float64
 	// Steps of the engine, prompt tokens that it computed (not those that it had
-	// cached), output tokens.
+	// cached), output tokens after the first of each request.
 	Steps, PrefillTokens, DecodeTokens float64
+	// ContextTokens is the sum, over these output tokens, of the tokens that stood
+	// before each: what decoding reads of the KV cache.
+	ContextTokens float64
 }
 
 func (p Point) idle() bool { return p.Shape == "" }
 
-func (p Point) regressors() []float64 {
-	return []float64{p.TimeS, p.Steps, p.PrefillTokens, p.DecodeTokens}
+// The parts of the joules, in the order of the coefficients.
+const (
+	partTime = iota
+	partSteps
+	partPrefill
+	partDecode
+	partContext
+	parts
+)
+
+func (p Point) regressors() [parts]float64 {
+	return [parts]float64{p.TimeS, p.Steps, p.PrefillTokens, p.DecodeTokens, p.ContextTokens}
 }
 
-// regressorNames are in the order of Fit.Coefficients.
-var regressorNames = []string{"time", "engine steps", "prefill tokens", "decode tokens"}
+var partNames = [parts]string{"time", "engine steps", "prefill tokens", "decode tokens", "the context that decoding reads"}
 
 // What a design must have, and how good the fit must be. The limits come from
 // fits on a real server: with one concurrency the coefficients were negative at
@@ -48,12 +60,18 @@ const (
 	leastConcurrency   = 2
 )
 
-// Fit is E = a*time + s*steps + p*prefill tokens + d*decode tokens.
+// Fit is E = a*time + s*steps + p*prefill tokens + (d + k*context)*decode tokens.
+// Without the context, prefill would have to answer for what longer prompts cost
+// while decoding: in simulated designs by more than its bounds.
 type Fit struct {
 	IdleW         float64 `json:"idle_w"`
 	StepJ         float64 `json:"step_j"`
 	PrefillTokenJ float64 `json:"prefill_token_j"`
+	// DecodeTokenJ are joules of an output token without its context, ContextTokenJ
+	// those of a token of context for each output token; either may come out below
+	// zero where only their sum is well known.
 	DecodeTokenJ  float64 `json:"decode_token_j"`
+	ContextTokenJ float64 `json:"context_token_j"`
 	Shapes        int     `json:"shapes"`
 	ResidualRel   float64 `json:"residual_rel"`
 	// LeaveOutRel is the worst error of the joules of all loads of a shape together,
@@ -65,14 +83,16 @@ type Fit struct {
 	MostCorrelation float64  `json:"most_correlation"`
 	// MostInflation is the greatest variance inflation of a coefficient.
 	MostInflation float64 `json:"most_inflation"`
-	// PrefillRel and DecodeRel are the half-widths of the two coefficients,
-	// relative; see coefficientRel.
+	// PrefillRel is the relative half-width of PrefillTokenJ; see known.
 	PrefillRel float64 `json:"prefill_rel"`
-	DecodeRel  float64 `json:"decode_rel"`
 	// LeftOut is the number of loads that made no point, and LeftOutWhy what the
 	// first of them lacks.
 	LeftOut    int    `json:"left_out,omitempty"`
 	LeftOutWhy string `json:"left_out_why,omitempty"`
+
+	all     solution
+	without []solution // each shape once
+	points  int        // that are not idle
 }
 
 // Regress fits the points, each weighted by 1/E so that errors count relative to
@@ -106,10 +126,11 @@ func Regress(points []Point) (Fit, error) {
 		return Fit{}, fmt.Errorf("one concurrency only: steps and tokens rise together; sweep it")
 	}
 	f := Fit{Shapes: len(shapes)}
-	c, inverse, err := leastSquares(points)
-	if err != nil {
+	var err error
+	if f.all, err = leastSquares(points); err != nil {
 		return f, err
 	}
+	c, inverse := f.all.coefficients, f.all.inverse
 	var between [2]string
 	f.MostCorrelation, between = worstCorrelation(inverse)
 	if f.MostCorrelation > mostCorrelation {
@@ -117,90 +138,87 @@ func Regress(points []Point) (Fit, error) {
 	}
 	for i := range inverse {
 		if f.MostInflation = max(f.MostInflation, inverse[i][i]); inverse[i][i] > mostInflation {
-			return f, fmt.Errorf("%s hang together with the other parts (variance inflation %.0f, at most %d); vary prompt length, output length and concurrency apart", regressorNames[i], inverse[i][i], mostInflation)
+			return f, fmt.Errorf("%s hang together with the other parts (variance inflation %.0f, at most %d); vary prompt length, output length and concurrency apart", partNames[i], inverse[i][i], mostInflation)
 		}
 	}
-	f.IdleW, f.StepJ, f.PrefillTokenJ, f.DecodeTokenJ = c[0], c[1], c[2], c[3]
-	for i, v := range c {
+	f.IdleW, f.StepJ, f.PrefillTokenJ, f.DecodeTokenJ, f.ContextTokenJ = c[partTime], c[partSteps], c[partPrefill], c[partDecode], c[partContext]
+	for i, v := range c[:partDecode] {
 		if !(v >= 0) {
-			return f, fmt.Errorf("the joules of %s come out as %.3g, below zero", regressorNames[i], v)
+			return f, fmt.Errorf("the joules of %s come out as %.3g, below zero", partNames[i], v)
 		}
 	}
 	sum := 0.0
 	for _, p := range points {
-		r := predict(c, p)/p.EnergyJ - 1
+		r := f.all.value(p.regressors())/p.EnergyJ - 1
 		sum += r * r
 	}
 	f.ResidualRel = math.Sqrt(sum / float64(len(points)-len(c)))
-	var without [][]float64
 	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
 		rest := slices.DeleteFunc(slices.Clone(points), func(p Point) bool { return p.Shape == shape })
-		c, _, err := leastSquares(rest)
+		s, err := leastSquares(rest)
 		if err != nil {
 			return f, fmt.Errorf("without shape %s: %w", shape, err)
 		}
-		without = append(without, c)
+		f.without = append(f.without, s)
 		var foretold, measured float64
 		for _, p := range points {
 			if p.Shape == shape {
-				foretold, measured = foretold+predict(c, p), measured+p.EnergyJ
+				foretold, measured = foretold+s.value(p.regressors()), measured+p.EnergyJ
 			}
 		}
 		if off := math.Abs(foretold/measured - 1); off > f.LeaveOutRel {
 			f.LeaveOutRel, f.LeaveOutShape = off, shape
 		}
 	}
-	f.RepeatRel = repeatRel(points, c)
+	f.RepeatRel = repeatRel(points, f.all)
 	if f.LeaveOutRel > mostLeaveOutRel {
 		return f, fmt.Errorf("shape %s, left out, is predicted %.0f %% wrong (at most %.0f %%)", f.LeaveOutShape, 100*f.LeaveOutRel, 100*mostLeaveOutRel)
 	}
-	f.PrefillRel, f.DecodeRel = f.coefficientRel(points, c, without, 2), f.coefficientRel(points, c, without, 3)
-	for i, rel := range []float64{f.PrefillRel, f.DecodeRel} {
-		if !(rel <= mostCoefficientRel) { // joules of exactly 0 have none
-			return f, fmt.Errorf("the joules of %s are known to ±%.0f %% only (at most ±%.0f %%); more shapes in which they weigh more", regressorNames[i+2], 100*rel, 100*mostCoefficientRel)
-		}
-	}
-	return f, nil
+	f.points = len(points) - idle
+	_, f.PrefillRel = f.known([parts]float64{partPrefill: 1})
+	return f, tooWide(partNames[partPrefill], f.PrefillRel)
 }
 
-// coefficientRel is the half-width of one coefficient as a fraction of it: the
+// tooWide refuses joules that are known no better than they are.
+func tooWide(what string, rel float64) error {
+	if rel <= mostCoefficientRel { // NaN, of joules of exactly 0, is not
+		return nil
+	}
+	return fmt.Errorf("the joules of %s are known to ±%.0f %% only (at most ±%.0f %%); more shapes in which they weigh more", what, 100*rel, 100*mostCoefficientRel)
+}
+
+// known is a weighted sum of the coefficients and its relative half-width, the
 // greater of two. The first is t times the jackknife's standard error over shapes
-// left out, √((k-1)/k·Σ(c_i - mean)²). The second asks what the coefficient could
-// take of the error that the fit makes on one load of an unseen shape, where it has
-// its median weight: a phase that is a small share of the joules cannot be known
-// better. That error is the worst shape's, with what its loads scatter by; where
-// shapes have one load each, the worst shape's holds both.
-func (f Fit) coefficientRel(points []Point, c []float64, without [][]float64, j int) float64 {
-	k := float64(len(without))
-	mean, sum := 0.0, 0.0
-	for _, w := range without {
-		mean += w[j] / k
+// left out, √((k-1)/k·Σ(c_i - mean)²). The second is the error of the sum if every
+// point were off by what the fit makes of a load of a shape that it had not seen, and
+// more points averaged nothing of it out: lack of fit does not shrink with their
+// number. It is the worst shape's, with what its loads scatter by; where shapes have
+// one load each, the worst shape's holds both.
+func (f Fit) known(weights [parts]float64) (centre, rel float64) {
+	centre = f.all.value(weights)
+	k, mean, sum := float64(len(f.without)), 0.0, 0.0
+	for _, s := range f.without {
+		mean += s.value(weights) / k
 	}
-	for _, w := range without {
-		sum += (w[j] - mean) * (w[j] - mean)
+	for _, s := range f.without {
+		d := s.value(weights) - mean
+		sum += d * d
 	}
-	jackknife := stats.TQuantile(0.975, k-1) * math.Sqrt((k-1)/k*sum) / c[j]
-	var shares []float64
-	for _, p := range points {
-		if !p.idle() {
-			shares = append(shares, c[j]*p.regressors()[j]/p.EnergyJ)
-		}
-	}
-	slices.Sort(shares)
+	jackknife := stats.TQuantile(0.975, k-1) * math.Sqrt((k-1)/k*sum)
 	unseen := f.LeaveOutRel
 	if f.RepeatRel != nil {
 		unseen = math.Hypot(unseen, *f.RepeatRel)
 	}
-	return max(jackknife, unseen/shares[len(shares)/2])
+	return centre, max(jackknife, unseen*math.Sqrt(float64(f.points))*f.all.error(weights)) / centre
 }
 
 // repeatRel is how far the loads of one shape lie from each other, relative to
 // what the fit makes of each, since they need not have the same work.
-func repeatRel(points []Point, c []float64) *float64 {
+func repeatRel(points []Point, s solution) *float64 {
 	ratios := map[string][]float64{}
 	for _, p := range points {
 		if !p.idle() {
-			ratios[p.Shape] = append(ratios[p.Shape], p.EnergyJ/predict(c, p))
+			ratios[p.Shape] = append(ratios[p.Shape], p.EnergyJ/s.value(p.regressors()))
 		}
 	}
 	sum, df := 0.0, 0
@@ -222,14 +240,6 @@ func repeatRel(points []Point, c []float64) *float64 {
 	return &sd
 }
 
-func predict(c []float64, p Point) float64 {
-	sum := 0.0
-	for i, x := range p.regressors() {
-		sum += c[i] * x
-	}
-	return sum
-}
-
 // worstCorrelation is the greatest correlation of two coefficients' errors, from
 // the inverse of the normal equations: near 1, joules could be moved from one to
 // the other and the fit would not notice.
@@ -237,23 +247,31 @@ func worstCorrelation(inverse [][]float64) (worst float64, between [2]string) {
 	for i := range inverse {
 		for j := range i {
 			if c := math.Abs(inverse[i][j]) / math.Sqrt(inverse[i][i]*inverse[j][j]); c > worst {
-				worst, between = c, [2]string{regressorNames[j], regressorNames[i]}
+				worst, between = c, [2]string{partNames[j], partNames[i]}
 			}
 		}
 	}
 	return worst, between
 }
 
-// FromFit is method E for one cell. The coefficients are marginal joules at the
-// loads sampled, with the bounds of coefficientRel.
-func FromFit(spec stats.Spec, f Fit) Split {
+// FromFit is method E for one cell, whose output tokens have so many tokens before
+// them on average. The values are marginal joules at the loads sampled, with the
+// bounds of known.
+func FromFit(spec stats.Spec, f Fit, context float64) Split {
+	decode, rel := f.known([parts]float64{partDecode: 1, partContext: context})
+	if !(decode > 0) {
+		return NotFitted(fmt.Errorf("the joules of decode tokens, with %.0f tokens before them, come out as %.3g, not above zero", context, decode))
+	}
+	if err := tooWide(partNames[partDecode], rel); err != nil {
+		return NotFitted(err)
+	}
 	forPrefill, forDecode := specs(spec)
 	bounded := func(s stats.Spec, centre, rel float64) *stats.Estimate {
 		lo, hi := centre*(1-rel), centre*(1+rel)
 		return &stats.Estimate{Metric: s.Metric, Unit: s.Unit, Direction: stats.Lower, Boundary: s.Boundary,
 			N: f.Shapes, Centre: centre, Lo: &lo, Hi: &hi, RandomRel: &rel, SystematicRel: s.SystematicRel, Method: MethodShapesLeftOut}
 	}
-	s := Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ, f.PrefillRel), Decode: bounded(forDecode, f.DecodeTokenJ, f.DecodeRel), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
+	s := Split{Method: Regression, Prefill: bounded(forPrefill, f.PrefillTokenJ, f.PrefillRel), Decode: bounded(forDecode, decode, rel), LeaveOutRel: &f.LeaveOutRel, Fit: &f}
 	if f.LeftOut > 0 {
 		for _, e := range []*stats.Estimate{s.Prefill, s.Decode} {
 			e.Warnings = append(e.Warnings, stats.Warning{Code: stats.CodeIncompleteBlocks,

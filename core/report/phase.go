@@ -157,7 +157,17 @@ func (c Cell) fitted(fits map[string]*fit) phase.Split {
 	if f.err != nil {
 		return phase.NotFitted(f.err)
 	}
-	return phase.FromFit(c.phaseSpec(), f.fit)
+	return phase.FromFit(c.phaseSpec(), f.fit, c.context())
+}
+
+// context is how many tokens stand before an output token in the cell's windows, on
+// average: the prompt, and half of the output.
+func (c Cell) context() float64 {
+	var requests, tokens float64
+	for _, w := range c.works() {
+		requests, tokens = requests+w.Requests, tokens+w.PromptTokens+w.OutputTokens/2
+	}
+	return tokens / requests
 }
 
 // shape is what method E varies, and the deployment that it holds for.
@@ -232,8 +242,13 @@ func pointOf(t result.Trial, s shape) (phase.Point, error) {
 		}
 		*one.to = float64(*one.after - *one.before)
 	}
+	requests := float64(t.Run.Requests - t.Run.Failed)
+	// A token of a request has the prompt before it and, on average, half of the
+	// output. Where lengths vary, their means stand for them.
+	context := (p.PrefillTokens + p.DecodeTokens/2) / requests
 	// The first token of each request belongs to its prefill.
-	p.DecodeTokens -= float64(t.Run.Requests - t.Run.Failed)
+	p.DecodeTokens -= requests
+	p.ContextTokens = p.DecodeTokens * context
 	cached, err := cachedTokens(before, after, s)
 	p.PrefillTokens -= cached
 	return p, err

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -170,6 +171,33 @@ func TestPhasesByRegression(t *testing.T) {
 		}
 		if c := Summarize(list, nil, Options{}).Cells[0]; c.Phase.Method != "" || !strings.Contains(c.Phase.Reason(), want) {
 			t.Errorf("%s: %q", want, c.Phase.Reason())
+		}
+	}
+}
+
+// What an output token costs grows with the tokens before it, and each cell has its
+// own number of them.
+func TestRegressedDecodeIsAtTheCellsContext(t *testing.T) {
+	const contextJ = 4e-5
+	list, contexts := fittedStudy(1, 8), map[string]float64{}
+	for i := range list {
+		t := &list[i]
+		prompt := float64(*t.Run.After.PromptTokens-*t.Run.Before.PromptTokens) / float64(t.Run.Requests)
+		output := float64(*t.Run.After.OutputTokens-*t.Run.Before.OutputTokens) / float64(t.Run.Requests)
+		context := prompt + output/2
+		*t.Run.EnergyJ += contextJ * context * (output - 1) * float64(t.Run.Requests)
+		contexts[t.Cell.ID] = context
+		for w := range t.Windows {
+			t.Windows[w].Requests, t.Windows[w].PromptTokens, t.Windows[w].OutputTokens = 2, int64(2*prompt), int64(2*output)
+		}
+	}
+	for _, c := range Summarize(list, nil, Options{}).Cells {
+		if c.Phase.Method != phase.Regression {
+			t.Fatalf("%s: %s", c.Label, c.Phase.Reason())
+		}
+		prefill, decode := c.Phase.Prefill.Centre, c.Phase.Decode.Centre
+		if want := 0.05 + contextJ*contexts[c.ID]; math.Abs(prefill-0.02) > 1e-9 || math.Abs(decode-want) > 1e-9 {
+			t.Errorf("%s: %g and %g, want 0.02 and %g", c.Label, prefill, decode, want)
 		}
 	}
 }

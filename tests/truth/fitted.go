@@ -28,12 +28,13 @@ type sweep struct {
 }
 
 // What a simulated server uses: its own power, and joules of an engine step, of a
-// prompt token and of an output token after the first.
+// prompt token, of an output token after the first and of each token before it.
 const (
 	serverW       = 120.0
 	perStepJ      = 2.0
 	perPromptTokJ = 0.03
 	perOutputTokJ = 0.12
+	perContextJ   = 3e-5
 )
 
 func (s sweep) outputTokJ(concurrency int) float64 {
@@ -53,7 +54,8 @@ type fitted struct {
 // the records.
 func (s sweep) study(by sensor, r *rand.Rand) (fitted, error) {
 	var records []result.Trial
-	later, laterJ := 0.0, 0.0 // output tokens after the first
+	later, laterJ := 0.0, 0.0 // output tokens after the first, without their context
+	contexts := map[string]float64{}
 	for _, prompt := range s.prompts {
 		for _, output := range s.outputs {
 			for _, concurrency := range s.concurrencies {
@@ -69,6 +71,7 @@ func (s sweep) study(by sensor, r *rand.Rand) (fitted, error) {
 					records = append(records, t)
 					n := float64(t.Run.Requests) * float64(output-1)
 					later, laterJ = later+n, laterJ+n*s.outputTokJ(concurrency)
+					contexts[t.Cell.ID] = context(prompt, output)
 				}
 			}
 		}
@@ -92,12 +95,15 @@ func (s sweep) study(by sensor, r *rand.Rand) (fitted, error) {
 		truth float64
 	}{
 		{split.Prefill.Centre, split.Prefill.Lo, split.Prefill.Hi, perPromptTokJ},
-		{split.Decode.Centre, split.Decode.Lo, split.Decode.Hi, laterJ / later},
+		{split.Decode.Centre, split.Decode.Lo, split.Decode.Hi, laterJ/later + perContextJ*contexts[cells[0].ID]},
 	} {
 		out.off[i], out.held[i] = c.got/c.truth-1, *c.lo <= c.truth && c.truth <= *c.hi
 	}
 	return out, nil
 }
+
+// context is how many tokens stand before an output token after the first, on average.
+func context(prompt, output int) float64 { return float64(prompt) + float64(output)/2 }
 
 // asStored is what a reader finds of a record.
 func asStored(t result.Trial) (back result.Trial, err error) {
@@ -120,7 +126,7 @@ func (s sweep) load(by sensor, prompt, output, concurrency int, r *rand.Rand) (r
 		stepNs: int64(12e6 + 0.2e6*batch), busyShare: 1,
 	}
 	e.prefillW = serverW + (perStepJ+perPromptTokJ*float64(prompt)*batch)/(float64(e.prefillNs)/1e9)
-	e.busyW = serverW + (perStepJ+s.outputTokJ(concurrency)*batch)/(float64(e.stepNs)/1e9)
+	e.busyW = serverW + (perStepJ+(s.outputTokJ(concurrency)+perContextJ*context(prompt, output))*batch)/(float64(e.stepNs)/1e9)
 	passes := 1 + int(10*second/e.passNs())
 	scatter := 1 + s.noise*r.NormFloat64()
 	work, err := trial(by, e, 10*second, 1, passes, func(int) float64 { return scatter }, fault{}, r)
@@ -226,7 +232,9 @@ func refusals(e effort, seed uint64) ([]figure, error) {
 				out = append(out, f)
 			}
 		}
-		out = append(out, percent("T2", "bounds of E that hold the truth, "+c.name, float64(held)/float64(bounds)).atLeast(95))
+		if bounds > 0 {
+			out = append(out, percent("T2", "bounds of E that hold the truth, "+c.name, float64(held)/float64(bounds)).atLeast(95))
+		}
 	}
 	return out, nil
 }

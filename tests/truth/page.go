@@ -125,7 +125,6 @@ changed, or simulated sensors only:
 | throttling by heat, power brake | fake counters and reasons; of the real card the power cap alone was seen at work |
 | ECC errors | fake counters |
 | RAPL counters of a CPU | fake files of sysfs |
-| the observer effect on a GPU to 0.1 % | nothing: what was tried resolves 0.25 %, see above |
 
 The gates that watch for these have thresholds from documents and theory, not from having
 seen them fail.
