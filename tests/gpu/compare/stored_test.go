@@ -66,13 +66,14 @@ func TestStoredFiguresComeFromStoredResults(t *testing.T) {
 		want[timed+"llem"] = 100 * stats.CV(c.ring.joules)
 		want[timed+"Zeus"] = 100 * stats.CV(c.zeus.joules)
 	}
+	want["sampler observer effect: energy of a load with llem watching, over that without, - 1"] = 100 * (observerEffect(t).Ratio - 1)
 	stored := storedFigures(t)
 	for name, value := range want {
 		if got, ok := stored[name]; !ok || math.Abs(got-value) > 0.0051 {
 			t.Errorf("%s: gpu.json has %v (%v), the results give %.4f", name, got, ok, value)
 		}
 	}
-	if len(want) != 9 {
+	if len(want) != 10 {
 		t.Errorf("%d figures were worked out", len(want))
 	}
 }
