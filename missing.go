@@ -16,10 +16,10 @@ import (
 
 // readPlans reads the plans of a result directory. What cannot be read is named
 // in problems.
-func readPlans(dir string) (plans []plan.Plan, problems []error) {
+func readPlans(dir string) (plans []plan.Plan, problems []result.Problem) {
 	paths, err := filepath.Glob(filepath.Join(dir, "plan-*.json"))
 	if err != nil {
-		return nil, []error{err}
+		return nil, []result.Problem{{Code: result.ProblemPlan, Message: err.Error()}}
 	}
 	for _, path := range paths {
 		var p plan.Plan
@@ -28,7 +28,7 @@ func readPlans(dir string) (plans []plan.Plan, problems []error) {
 			err = json.Unmarshal(text, &p)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("read %s: %w; whether trials are missing is not known", path, err))
+			problems = append(problems, result.Problem{Code: result.ProblemPlan, File: filepath.Base(path), Message: fmt.Sprintf("read %s: %v; whether trials are missing is not known", path, err)})
 			continue
 		}
 		plans = append(plans, p)
@@ -51,8 +51,9 @@ func planned(plans []plan.Plan) (order []string, baseline string) {
 }
 
 // missingTrials holds the trials of a result directory against its plans: a trial that is
-// neither published nor failed was never run, or was lost.
-func missingTrials(plans []plan.Plan, lists ...[]result.Trial) []error {
+// neither published nor failed was never run, or was lost. Those that known problems
+// are about have been told of.
+func missingTrials(plans []plan.Plan, known []result.Problem, lists ...[]result.Trial) []result.Problem {
 	type place struct {
 		cell  string
 		block int
@@ -63,18 +64,22 @@ func missingTrials(plans []plan.Plan, lists ...[]result.Trial) []error {
 			there[place{t.Cell.ID, t.Block}] = true
 		}
 	}
-	var problems []error
+	told := func(cell string, block int) bool {
+		in := result.RunDir(cell, block) + "/"
+		return slices.ContainsFunc(known, func(p result.Problem) bool { return strings.HasPrefix(p.File, in) })
+	}
+	var problems []result.Problem
 	for _, p := range plans {
 		for _, cell := range p.Cells {
 			var blocks []string
 			for _, b := range p.Blocks {
-				if !there[place{cell.ID, b.Index}] {
+				if !there[place{cell.ID, b.Index}] && !told(cell.ID, b.Index) {
 					blocks = append(blocks, strconv.Itoa(b.Index+1))
 				}
 			}
 			if len(blocks) > 0 {
-				problems = append(problems, fmt.Errorf("%s: %d of %d planned trials are missing (block %s): they were not run, or are lost",
-					cell.Label, len(blocks), len(p.Blocks), strings.Join(blocks, ", ")))
+				problems = append(problems, result.Problem{Code: result.ProblemMissing, Message: fmt.Sprintf("%s: %d of %d planned trials are missing (block %s): they were not run, or are lost",
+					cell.Label, len(blocks), len(p.Blocks), strings.Join(blocks, ", "))})
 			}
 		}
 	}

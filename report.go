@@ -30,6 +30,22 @@ const (
 	FactorsUser    FactorsFrom = "user"   // of the settings
 )
 
+// Lost counts the planned trials that failed and were not measured another time.
+func (r Reported) Lost() int {
+	type place struct {
+		cell  string
+		block int
+	}
+	lost := map[place]bool{}
+	for _, t := range r.Failed {
+		lost[place{t.Cell.ID, t.Block}] = true
+	}
+	for _, t := range r.Trials {
+		delete(lost, place{t.Cell.ID, t.Block})
+	}
+	return len(lost)
+}
+
 // read fills the result from the directory, the only interface between
 // measuring and reporting, and writes the derived files.
 func (r *StudyResult) read(dir *result.Dir, user study.UserConfig) error {
@@ -55,11 +71,11 @@ func (r Reported) Write(dir string) error { return report.WriteDerived(dir, r.Su
 func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) Reported {
 	dir := d.Path()
 	var r Reported
-	var problems []error
+	var problems []result.Problem
 	r.Trials, r.Failed, problems = d.ReadTrials()
 	stored, err := report.ReadFactors(dir)
 	if err != nil && from != FactorsUser {
-		problems = append(problems, err)
+		problems = append(problems, result.Problem{Code: result.ProblemFactors, File: "factors.json", Message: err.Error()})
 	}
 	plans, unread := readPlans(dir)
 	problems = append(problems, unread...)
@@ -67,7 +83,7 @@ func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) Reported {
 	o.Order, o.Baseline = planned(plans)
 	o.Factors, r.Note = chooseFactors(stored, report.FactorsOf(user), from)
 	r.Summary = report.Summarize(r.Trials, r.Failed, o)
-	for _, problem := range append(problems, missingTrials(plans, r.Trials, r.Failed)...) {
+	for _, problem := range append(problems, missingTrials(plans, problems, r.Trials, r.Failed)...) {
 		r.Summary.AddProblem(problem)
 	}
 	return r

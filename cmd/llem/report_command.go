@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/study"
@@ -48,8 +49,16 @@ func (c *reportCommand) Run(a *app) error {
 	if r.Note != "" {
 		fmt.Fprintf(a.stderr, "note: %s\n", r.Note)
 	}
-	if err := printSummary(a.stdout, r.Summary, c.Format, c.Latencies); err != nil || c.Out == "" {
+	if err := printSummary(a.stdout, r.Summary, c.Format, c.Latencies); err != nil {
 		return err
+	}
+	return errors.Join(c.write(a, r), c.lacks(a, r))
+}
+
+// write writes the derived files where --out says.
+func (c *reportCommand) write(a *app, r llem.Reported) error {
+	if c.Out == "" {
+		return nil
 	}
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return fmt.Errorf("--out: %w; name another directory", err)
@@ -59,4 +68,37 @@ func (c *reportCommand) Run(a *app) error {
 	}
 	fmt.Fprintf(a.stderr, "summary.json and summary.csv in %s\n", c.Out)
 	return nil
+}
+
+// lacks says in a few lines what of the study is not in the figures. Then the command
+// fails as the run of such a study does, so that no program takes them for all of it.
+func (c *reportCommand) lacks(a *app, r llem.Reported) error {
+	var failed error
+	lack := func(format string, args ...any) {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+		failed = errFailed
+	}
+	problems := 0
+	for _, p := range r.Summary.Problems {
+		if p.Harmless() {
+			continue
+		}
+		problems++
+		if c.Format == "csv" { // the others have a place for it
+			lack("problem %s: %s", p.Code, p.Message)
+		}
+	}
+	if problems > 0 {
+		lack("%s with %s: what can be read is printed", count(problems, "problem"), c.Dir)
+	}
+	if n := r.Lost(); n > 0 {
+		lack("%s failed; the logs are in %s", count(n, "trial"), filepath.Join(c.Dir, "attempts"))
+	}
+	if a.unusable(r.Summary) {
+		failed = errFailed
+	}
+	if failed == nil && len(r.Trials) == 0 {
+		lack("no trial was finished in %s", c.Dir)
+	}
+	return failed
 }

@@ -88,13 +88,21 @@ func (c *runCommand) lacks(a *app, r llem.StudyResult, trials int) error {
 		fmt.Fprintf(a.stderr, "%d of %d trials failed; their logs are in %s\n", r.Outcome.Failed, trials, filepath.Join(r.Dir, "attempts"))
 		return errFailed
 	}
-	for _, cell := range r.Summary.Cells {
-		if a.ctx.Err() == nil && cell.Trials == 0 && cell.Excluded > 0 {
-			fmt.Fprintf(a.stderr, "%s: none of its %d trials can be used; the warnings say why\n", cell.Label, cell.Excluded)
-			return errFailed
-		}
+	if a.ctx.Err() == nil && a.unusable(r.Summary) {
+		return errFailed
 	}
 	return nil
+}
+
+// unusable names the cells that have finished trials and no estimate.
+func (a *app) unusable(s report.Summary) (found bool) {
+	for _, cell := range s.Cells {
+		if cell.Trials == 0 && cell.Excluded > 0 {
+			found = true
+			fmt.Fprintf(a.stderr, "%s: none of its %d trials can be used; the warnings say why\n", cell.Label, cell.Excluded)
+		}
+	}
+	return found
 }
 
 // override applies the flags that replace keys of the study.

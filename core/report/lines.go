@@ -276,7 +276,7 @@ func (p *printer) failures() {
 		p.line("  log: %s", filepath.Join(p.s.Dir, filepath.FromSlash(f.Log)))
 	}
 	for _, problem := range p.s.Problems {
-		p.line("%s %s", p.color(red, "problem"), OneLine(problem))
+		p.paragraph("%s %s: %s", p.color(red, "problem"), problem.Code, OneLine(problem.Message))
 	}
 }
 

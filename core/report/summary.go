@@ -53,8 +53,8 @@ type Summary struct {
 	Excluded []Excluded `json:"excluded"`
 	// Warnings of trials, windows and estimates, one entry for each code.
 	Warnings []Warning `json:"warnings"`
-	// Problems are files of the directory that could not be read.
-	Problems []string `json:"problems"`
+	// Problems are what the directory lacks, and files that could not be read.
+	Problems []result.Problem `json:"problems"`
 }
 
 // Cell holds the estimates of one cell under one energy boundary.
@@ -163,15 +163,15 @@ func find(list []stats.Estimate, metric string) (stats.Estimate, bool) {
 	return stats.Estimate{}, false
 }
 
-// AddProblem notes a file of the directory that could not be read.
-func (s *Summary) AddProblem(err error) { s.Problems = append(s.Problems, err.Error()) }
+// AddProblem notes what the directory lacks, or what of it could not be read.
+func (s *Summary) AddProblem(p result.Problem) { s.Problems = append(s.Problems, p) }
 
 // Summarize makes the estimates of every cell. Trials with a fatal warning
 // are counted and left out.
 func Summarize(trials, failed []result.Trial, o Options) Summary {
 	s := Summary{
 		SchemaVersion: SchemaVersion, Dir: o.Dir, Confidence: stats.Confidence, Factors: cmp.Or(o.Factors, FactorsOf(o.User)),
-		Cells: []Cell{}, Groups: []Group{}, Failed: []Failed{}, Excluded: []Excluded{}, Warnings: []Warning{}, Problems: []string{},
+		Cells: []Cell{}, Groups: []Group{}, Failed: []Failed{}, Excluded: []Excluded{}, Warnings: []Warning{}, Problems: []result.Problem{},
 	}
 	var warnings warningList
 	for _, t := range slices.Concat(trials, failed) {

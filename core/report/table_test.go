@@ -86,7 +86,7 @@ func TestTableGolden(t *testing.T) {
 		trials, failed, o := scene()
 		s := Summarize(trials, failed, o)
 		if name == "troubles" {
-			s.AddProblem(errors.New("read results/x/runs/z-b0/trial.json: it is no trial record"))
+			s.AddProblem(result.Problem{Code: result.ProblemTrial, File: "runs/z-b0/trial.json", Message: "read results/x/runs/z-b0/trial.json: it is no trial record"})
 		}
 		for form, options := range map[string]TableOptions{"plain": {}, "terminal": {Terminal: true, Width: 200}} {
 			var b strings.Builder

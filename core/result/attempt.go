@@ -64,6 +64,9 @@ func (d *Dir) Begin(cellID string, block int) (*Attempt, error) {
 // runName is a trial's place in runs/.
 func runName(cell string, block int) string { return fmt.Sprintf("%s-b%d", cell, block) }
 
+// RunDir is where a trial is published, relative to the result directory.
+func RunDir(cell string, block int) string { return runsDir + "/" + runName(cell, block) }
+
 // Path of the attempt's directory; it is gone after Publish.
 func (a *Attempt) Path() string { return a.path }
 

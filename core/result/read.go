@@ -15,42 +15,53 @@ import (
 // runs/, and the failed ones in attempts/, each list by block and position.
 // What cannot be read is a problem that names its file; the others are read
 // all the same.
-func ReadTrials(dir string) (ok, failed []Trial, problems []error) {
+func ReadTrials(dir string) (ok, failed []Trial, problems []Problem) {
 	d, err := OpenDir(dir)
 	if err != nil {
-		return nil, nil, []error{err}
+		return nil, nil, []Problem{problemOf(ProblemDir, "", err)}
 	}
 	return d.ReadTrials()
 }
 
 // ReadTrials reads every trial. Of attempts of this very process, made through d,
 // it knows why they have no record.
-func (d *Dir) ReadTrials() (ok, failed []Trial, problems []error) {
+func (d *Dir) ReadTrials() (ok, failed []Trial, problems []Problem) {
 	dir := d.path
-	for _, name := range entries(filepath.Join(dir, runsDir), &problems) {
+	published := map[string]bool{}
+	for _, name := range entries(dir, runsDir, &problems) {
+		at := filepath.Join(runsDir, name, trialFile)
 		t, err := readTrial(dir, filepath.Join(runsDir, name))
 		switch {
 		case err != nil:
-			problems = append(problems, err)
+			problems = append(problems, problemOf(ProblemTrial, at, err))
 		case t.Status != StatusOK:
-			problems = append(problems, fmt.Errorf("read %s: its status is %q, and %s/ holds only what succeeded; it is left out", filepath.Join(t.Dir, trialFile), t.Status, runsDir))
+			problems = append(problems, problemOf(ProblemMisplaced, at, fmt.Errorf("read %s: its status is %q, and %s/ holds only what succeeded; it is left out", at, t.Status, runsDir)))
 		case runName(t.Cell.ID, t.Block) != name:
-			problems = append(problems, fmt.Errorf("read %s: it is a trial of cell %s, block %d, under another name; it is left out, so that nothing counts twice", filepath.Join(t.Dir, trialFile), t.Cell.ID, t.Block))
+			problems = append(problems, problemOf(ProblemMisplaced, at, fmt.Errorf("read %s: it is a trial of cell %s, block %d, under another name; it is left out, so that nothing counts twice", at, t.Cell.ID, t.Block)))
 		default:
+			published[name] = true
+			problems = append(problems, t.seriesProblems(dir)...)
 			ok = append(ok, t)
 		}
 	}
-	for _, name := range entries(filepath.Join(dir, attemptsDir), &problems) {
-		t, err := readTrial(dir, filepath.Join(attemptsDir, name))
+	for _, name := range entries(dir, attemptsDir, &problems) {
+		at := filepath.Join(attemptsDir, name)
+		spare := func(code string) string { // its trial is in runs/
+			if published[name[:max(0, strings.LastIndex(name, "-"))]] {
+				return ProblemSpare
+			}
+			return code
+		}
+		t, err := readTrial(dir, at)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			problems = append(problems, unfinished(dir, name, d.unstored[name]))
+			problems = append(problems, problemOf(spare(ProblemUnfinished), at, unfinished(dir, name, d.unstored[name])))
 		case err != nil:
-			problems = append(problems, err)
+			problems = append(problems, problemOf(ProblemTrial, filepath.Join(at, trialFile), err))
 		case t.Status == StatusFailed:
 			failed = append(failed, t)
 		default:
-			problems = append(problems, fmt.Errorf("%s holds a trial that was measured but not published; it is left out", filepath.Join(attemptsDir, name)))
+			problems = append(problems, problemOf(spare(ProblemUnpublished), at, fmt.Errorf("%s holds a trial that was measured but not published; it is left out", at)))
 		}
 	}
 	order := func(a, b Trial) int {
@@ -91,11 +102,12 @@ func readTrial(root, name string) (Trial, error) {
 	return t, nil
 }
 
-// entries are the visible names in a directory, sorted.
-func entries(path string, problems *[]error) []string {
+// entries are the visible names in a part of the directory, sorted.
+func entries(dir, part string, problems *[]Problem) []string {
+	path := filepath.Join(dir, part)
 	list, err := os.ReadDir(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one may be lost in a copy
-		*problems = append(*problems, fmt.Errorf("list %s: %w", path, err))
+		*problems = append(*problems, problemOf(ProblemDir, part, fmt.Errorf("list %s: %w", path, err)))
 	}
 	var names []string
 	for _, e := range list {
