@@ -92,14 +92,18 @@ func flush(settings sdk.Table) string {
 var stages = []openaiserver.Stage{
 	{
 		Kind:  sdk.StageWeights,
-		Begin: regexp.MustCompile(`Starting to load model`), End: regexp.MustCompile(`Loading weights took|Model loading took`),
+		Begin: regexp.MustCompile(`Starting to load model|Loading model from scratch`), End: regexp.MustCompile(`Loading weights took|Model loading took`),
 		Progress: regexp.MustCompile(`checkpoint shards:\s+(\d+)% Completed`),
 	},
 	{
 		Kind:  sdk.StageCompile,
 		Begin: regexp.MustCompile(`for vLLM's torch\.compile|Dynamo bytecode transform`), End: regexp.MustCompile(`torch\.compile (takes|took)`),
 	},
-	{Kind: sdk.StageCapture, Begin: regexp.MustCompile(`Capturing CUDA graph`), End: regexp.MustCompile(`Graph capturing finished`)},
+	{
+		Kind:  sdk.StageCapture,
+		Begin: regexp.MustCompile(`Capturing CUDA graph`), End: regexp.MustCompile(`Graph capturing finished`),
+		Progress: regexp.MustCompile(`Capturing CUDA graphs.*?(\d+)%`),
+	},
 }
 
 var faults = []openaiserver.Fault{

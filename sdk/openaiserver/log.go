@@ -2,10 +2,7 @@ package openaiserver
 
 import (
 	"bufio"
-	"errors"
-	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 )
@@ -26,19 +23,26 @@ type log struct {
 	lines []string
 }
 
-// readLog passes each line to tell and to standard error.
+// readLog passes each line to tell and to standard error. A bar that draws itself anew
+// with carriage returns is told each time, since its first look is where a stage begins,
+// and is kept and printed as it looked last.
 func readLog(pipe *os.File, tell func(string)) *log {
 	l := &log{pipe: pipe, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		reader := bufio.NewReaderSize(pipe, 64<<10)
+		drawn := "" // what the next look, or the line's end, comes after
 		for {
-			line, err := readLine(reader)
-			if line != "" {
-				l.keep(line)
+			text, end, err := readPart(reader)
+			if text != "" {
+				tell(text)
+				drawn = text
+			}
+			if end != '\r' && drawn != "" {
+				l.keep(drawn)
 				// A host that is gone reads no more.
-				_, _ = os.Stderr.WriteString(line + "\n")
-				tell(line)
+				_, _ = os.Stderr.WriteString(drawn + "\n")
+				drawn = ""
 			}
 			if err != nil {
 				return
@@ -48,26 +52,18 @@ func readLog(pipe *os.File, tell func(string)) *log {
 	return l
 }
 
-// readLine returns a line without its end, cut if it is very long. A bar that
-// draws itself anew with carriage returns counts as lines.
-func readLine(reader *bufio.Reader) (string, error) {
-	var line strings.Builder
+// readPart returns what stands before the next line end or carriage return, cut if it
+// is very long, and which of the two it was.
+func readPart(reader *bufio.Reader) (text string, end byte, err error) {
+	var part []byte
 	for {
-		part, err := reader.ReadSlice('\n')
-		if room := keptLineLen - line.Len(); room > 0 {
-			line.Write(part[:min(room, len(part))])
+		b, err := reader.ReadByte()
+		if err != nil || b == '\n' || b == '\r' {
+			return string(part), b, err
 		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
+		if len(part) < keptLineLen {
+			part = append(part, b)
 		}
-		text := strings.TrimRight(line.String(), "\r\n")
-		if at := strings.LastIndexByte(text, '\r'); at >= 0 {
-			text = text[at+1:]
-		}
-		if err != nil && !errors.Is(err, io.EOF) && text == "" {
-			return "", err
-		}
-		return text, err
 	}
 }
 
