@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/llenergymeasure/llem/core/gate"
 	"github.com/llenergymeasure/llem/core/result"
 	"github.com/llenergymeasure/llem/core/stats"
 )
@@ -186,44 +185,6 @@ func edge(loads []result.Trial, grouped bool) *float64 {
 	}
 	v := *e / math.Sqrt(float64(max(1, windows)))
 	return &v
-}
-
-// otherDomains makes the estimates of every domain that is not part of the
-// headline of its trial.
-func otherDomains(loads []result.Trial, grouped bool) []Domain {
-	var out []Domain
-	for _, t := range loads {
-		for _, w := range t.Windows {
-			for _, d := range w.Domains {
-				if slices.Contains(t.Headline, d.DomainID) || slices.ContainsFunc(out, func(o Domain) bool { return o.ID == d.DomainID }) {
-					continue
-				}
-				audits := slices.ContainsFunc(t.Audit, func(a gate.Audit) bool { return a.Check == d.DomainID })
-				out = append(out, Domain{ID: d.DomainID, Kind: d.Kind, Source: d.Source, Estimated: d.Estimated, Check: audits})
-			}
-		}
-	}
-	for i := range out {
-		d := &out[i]
-		d.Estimates, d.Absent = summarize(loads, grouped, d.boundary(), domainMetrics(d.ID), func(w result.Window) *float64 {
-			for _, x := range w.Domains {
-				if x.DomainID == d.ID && x.Error == "" {
-					v := x.Window.SystematicRel()
-					return &v
-				}
-			}
-			return nil
-		})
-	}
-	return out
-}
-
-func (d Domain) boundary() string {
-	mark := ""
-	if d.Estimated {
-		mark = "≈"
-	}
-	return d.Kind + mark + "[" + d.ID + "]"
 }
 
 // seed of the bootstrap, so that a summary made again has the same bits.

@@ -113,10 +113,14 @@ type Cell struct {
 // Domain holds the estimates of one energy domain beside the headline. They
 // are never added to it.
 type Domain struct {
-	ID        string `json:"id"`
-	Kind      string `json:"kind"`
-	Source    string `json:"source"`
-	Estimated bool   `json:"estimated,omitempty"`
+	ID     string `json:"id"`
+	Kind   string `json:"kind"`
+	Source string `json:"source"`
+	// Devices whose energy it covers. Unused says that they are GPUs of which the
+	// deployment has none; then it is no column of the table.
+	Devices   []string `json:"devices,omitempty"`
+	Unused    bool     `json:"unused,omitempty"`
+	Estimated bool     `json:"estimated,omitempty"`
 	// Check is true for a second reading of the headline's devices: it audits the
 	// headline and is no column of the table.
 	Check     bool              `json:"check,omitempty"`

@@ -36,6 +36,7 @@ func Table(w io.Writer, s Summary, o TableOptions) error {
 	p.latencies()
 	p.phases()
 	p.energy()
+	p.besides()
 	p.regimes()
 	p.audit()
 	p.uncertainty()
@@ -136,39 +137,6 @@ func (p *printer) unit(metric string) string {
 		}
 	}
 	return ""
-}
-
-// otherKinds are the kinds of domains beside the headline.
-func (p *printer) otherKinds() []string {
-	var kinds []string
-	for _, c := range p.s.Cells {
-		for _, d := range c.Domains {
-			if !d.Check && !slices.Contains(kinds, d.Kind) {
-				kinds = append(kinds, d.Kind)
-			}
-		}
-	}
-	slices.Sort(kinds)
-	return kinds
-}
-
-// domainValue shows the domains of a kind apart from each other: they are
-// never added.
-func domainValue(c Cell, kind string) string {
-	var values []string
-	for _, d := range c.Domains {
-		if e, ok := d.Estimate(MetricEnergyPerToken); ok && d.Kind == kind && !d.Check {
-			value := centre(e, true)
-			if d.Estimated {
-				value = "≈" + value
-			}
-			values = append(values, value)
-		}
-	}
-	if len(values) == 0 {
-		return missing
-	}
-	return strings.Join(values, ", ")
 }
 
 func (p *printer) label(c Cell) string {
