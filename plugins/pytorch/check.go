@@ -85,7 +85,7 @@ func devices(p sdk.Table, e *worker.Environment) []sdk.DeviceNeed {
 	switch ranks := ranks(p); {
 	case ranks > 1:
 		gpu.Min, gpu.Max = uint32(ranks), uint32(ranks)
-	case !given(p, "device_map"):
+	case !spreads(p):
 	case e == nil:
 		gpu.Max = mostGPUs
 	default:
@@ -170,7 +170,7 @@ func (s *settings) memory(known *sdk.MemoryModel) *sdk.MemoryModel {
 	if known != nil {
 		m = *known
 	}
-	if count := s.shape.parameters(); count > 0 && m.WeightsBytes == nil && !given(s.parameters, "quantization") {
+	if count := s.shape.parameters(); count > 0 && m.WeightsBytes == nil && !quantises(s.parameters) {
 		bytes := count * size
 		m.WeightsBytes = &bytes
 	}
@@ -237,6 +237,9 @@ func (f *findings) device(s settings, e worker.Environment) {
 	case wanted == "" && len(e.GPUs) > 0 && e.CUDA == "":
 		f.warn("device", `install a CUDA build of torch, or set device = "cpu"`, "this machine has a GPU and torch %s is built without CUDA: the CPU will be measured", e.Packages["torch"])
 	}
+	if spreads(s.parameters) && len(e.GPUs) < 2 {
+		f.dormant("device_map", "there are no two GPUs to spread the model over: the driver names %d", len(e.GPUs))
+	}
 	onCPU := wanted == "cpu" || !usable
 	if onCPU && strings.HasPrefix(attention, "flash_attention") {
 		f.refuse("attn_implementation", `use "sdpa"`, "flash attention runs on GPUs only, and the model will be on the CPU")
@@ -282,11 +285,11 @@ func needed(s settings) []need {
 			list = append(list, need{n.key, n.anyOf})
 		}
 	}
-	if given(p, "quantization") && !s.random() {
+	if quantises(p) && !s.random() {
 		list = append(list, need{"quantization", []string{"accelerate"}})
 	}
-	for _, key := range []string{"device_map", "tp_plan"} {
-		if given(p, key) && (key != "tp_plan" || ranks(p) > 1) {
+	for key, uses := range map[string]bool{"device_map": spreads(p), "tp_plan": ranks(p) > 1} {
+		if uses { // never both
 			list = append(list, need{key, []string{"accelerate"}})
 		}
 	}

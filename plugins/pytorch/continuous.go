@@ -30,7 +30,7 @@ var continuousRules = []rule{
 	withContinuous("cache_implementation", func(p sdk.Table) bool { return given(p, "cache_implementation") }, "it has a paged cache of its own"),
 	withContinuous("compile", func(p sdk.Table) bool { return p.Bool("compile", false) }, "it is compiled by extra.default_compile_level"),
 	withContinuous("prompt_lookup_num_tokens", speculates, "it does not speculate"),
-	withContinuous("device_map", func(p sdk.Table) bool { return given(p, "device_map") }, "its cache is on one device"),
+	withContinuous("device_map", spreads, "its cache is on one device"),
 	withContinuous("padding_side", func(p sdk.Table) bool { return given(p, "padding_side") }, "it pads nothing"),
 	withoutContinuous("max_batch_tokens"), withoutContinuous("kv_cache_tokens"), withoutContinuous("prefix_caching"),
 }

@@ -11,6 +11,8 @@ const (
 	defaultBatchSize   = 1
 	defaultBatching    = "in_order"
 	defaultPaddingSide = "left"
+	oneDevice          = "single" // of device_map
+	unquantised        = "none"   // of quantization
 )
 
 // maxCancelMs bounds one step of generate, which nothing interrupts: after an
@@ -49,8 +51,8 @@ func parameters() []sdk.Parameter {
 			Doc("Where shorter prompts are filled up. Decoder-only models need left to answer well."),
 		sdk.Text("attn_implementation").OneOf("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention").
 			Doc("Attention kernels. Unset: transformers chooses, usually sdpa."),
-		sdk.Text("quantization").OneOf("bnb_int8", "bnb_nf4", "torchao_int8", "torchao_int4").
-			Doc("Weights in fewer bits, through bitsandbytes or torchao (weight-only). Unset: none."),
+		sdk.Text("quantization").OneOf(unquantised, "bnb_int8", "bnb_nf4", "torchao_int8", "torchao_int4").
+			Doc("Weights in fewer bits, through bitsandbytes or torchao (weight-only). Unset: as the checkpoint has them."),
 		sdk.Text("cache_implementation").OneOf("dynamic", "static", "quantized", "offloaded", "offloaded_static").
 			Doc("Kind of KV cache. Unset: transformers chooses, usually dynamic."),
 		sdk.Bool("use_cache").Or(true).
@@ -67,8 +69,8 @@ func parameters() []sdk.Parameter {
 			Doc("Speculate with this many tokens found in the prompt. Only in batches of 1."),
 		sdk.Text("assistant_model").
 			Doc("Hub id or directory of a smaller model that speculates. Only in batches of 1."),
-		sdk.Text("device_map").OneOf("auto", "balanced", "balanced_low_0", "sequential").
-			Doc("Spread the layers over all visible GPUs, through accelerate. Unset: one device."),
+		sdk.Text("device_map").Or(oneDevice).OneOf(oneDevice, "auto", "balanced", "balanced_low_0", "sequential").
+			Doc("Spread the layers over all visible GPUs, through accelerate. sequential fills the first GPU first, balanced_low_0 leaves it free: with these a model that fits on one GPU is on one."),
 		sdk.Text("tp_plan").OneOf("auto").
 			Doc("Split every layer over several GPUs by transformers' own plan, with a worker process for each (tensor parallelism); needs accelerate. Unset: one process."),
 		sdk.Int("tp_size").Unit("ranks").Between(1, mostGPUs).

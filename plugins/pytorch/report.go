@@ -56,8 +56,13 @@ func ofRanks(ranks []loaded) loaded {
 	return all
 }
 
-// report tells what was loaded: the parameters as the worker read them back,
-// and those that only this side or a switch of generate has, as they were given.
+// dormantParameter warns of what was asked for and is not in use.
+const dormantParameter = "dormant_parameter"
+
+// report tells what was loaded: the parameters as the worker read them back. As they
+// were given are those that have no effect without another one, of which the check
+// tells, the modes of torch.compile, which it keeps to itself, and the table extra but
+// for what the worker found missing.
 func (s *settings) report(l loaded, python, digest string) sdk.LoadReport {
 	r := sdk.LoadReport{
 		Engine: "transformers", Packages: l.Packages, Resolved: sdk.Table{}, Edge: sdk.EdgeDeviceSync, MaxCancelMs: maxCancelMs,
@@ -70,7 +75,9 @@ func (s *settings) report(l loaded, python, digest string) sdk.LoadReport {
 	}
 	maps.Copy(r.Resolved, s.parameters)
 	for key, value := range l.Resolved {
-		r.Resolved[key] = integer(value)
+		if value != nil {
+			r.Resolved[key] = integer(value)
+		}
 	}
 	r.Resolved["python"] = python
 	for _, p := range l.Packages {
@@ -84,7 +91,12 @@ func (s *settings) report(l loaded, python, digest string) sdk.LoadReport {
 	for _, d := range l.Devices {
 		r.Devices = append(r.Devices, sdk.DeviceUse{ID: d.ID, Kind: d.Kind, Rank: d.Rank, PID: d.PID})
 	}
+	extra := maps.Clone(s.parameters.Table("extra"))
 	for _, w := range l.Warnings {
+		if key, ok := strings.CutPrefix(w.Key, "extra."); ok && w.Code == dormantParameter {
+			delete(extra, key)
+			r.Resolved["extra"] = extra
+		}
 		r.Warnings = append(r.Warnings, sdk.Warning{Code: w.Code, Message: w.Message, KeyPath: w.Key})
 	}
 	if s.parameters.Bool("trust_remote_code", false) {
@@ -109,7 +121,10 @@ func (s *settings) identity(l loaded, digest string) sdk.ModelIdentity {
 	m := sdk.ModelIdentity{
 		Revision: l.Model.Revision, ArtifactDigest: digest,
 		Layers: l.Model.Layers, Heads: l.Model.Heads, KVHeads: l.Model.KVHeads, Vocab: l.Model.Vocab,
-		WeightType: l.Model.WeightType, Quantisation: s.parameters.String("quantization", ""), RandomWeights: s.random(),
+		WeightType: l.Model.WeightType, RandomWeights: s.random(),
+	}
+	if scheme, ok := l.Resolved["quantization"].(string); ok && scheme != unquantised {
+		m.Quantisation = scheme
 	}
 	if l.Model.Parameters > 0 {
 		m.Parameters = &l.Model.Parameters

@@ -82,6 +82,10 @@ func speculates(p sdk.Table) bool {
 	return given(p, "assistant_model") || given(p, "prompt_lookup_num_tokens")
 }
 
+func spreads(p sdk.Table) bool { return p.String("device_map", oneDevice) != oneDevice }
+
+func quantises(p sdk.Table) bool { return p.String("quantization", unquantised) != unquantised }
+
 func cache(p sdk.Table) string { return p.String("cache_implementation", "dynamic") }
 
 var rules = []rule{
@@ -93,7 +97,7 @@ var rules = []rule{
 	{"attn_implementation", false, func(p sdk.Table) bool {
 		return strings.HasPrefix(p.String("attn_implementation", ""), "flash_attention") && p.String("device", "") == "cpu"
 	}, "flash attention runs on GPUs only", `use "sdpa"`},
-	{"device_map", false, func(p sdk.Table) bool { return given(p, "device_map") && p.String("device", "") == "cpu" },
+	{"device_map", false, func(p sdk.Table) bool { return spreads(p) && p.String("device", "") == "cpu" },
 		"device_map spreads a model over GPUs", "leave it out, or device"},
 	{"quantization", false, func(p sdk.Table) bool {
 		return strings.HasPrefix(p.String("quantization", ""), "bnb_") && p.String("device", "") == "cpu"

@@ -27,8 +27,8 @@ var tensorRules = []rule{
 		"tp_plan does not say over how many GPUs", "set tp_size to their number"},
 	{"tp_size", true, func(p sdk.Table) bool { return given(p, "tp_size") && !given(p, "tp_plan") },
 		`it belongs to tp_plan = "auto"`, ""},
-	withTensor("device_map", func(p sdk.Table) bool { return given(p, "device_map") }, "one of them splits every layer, the other puts whole layers on each GPU"),
-	withTensor("quantization", func(p sdk.Table) bool { return given(p, "quantization") }, "quantised weights are not split by transformers' plans"),
+	withTensor("device_map", spreads, "one of them splits every layer, the other puts whole layers on each GPU"),
+	withTensor("quantization", quantises, "quantised weights are not split by transformers' plans"),
 	withTensor("batching", isContinuous, "every rank has a scheduler of its own, and they would take requests at different steps and wait for each other for ever"),
 	withTensor("assistant_model", func(p sdk.Table) bool { return given(p, "assistant_model") }, "each rank would compute the whole assistant"),
 }

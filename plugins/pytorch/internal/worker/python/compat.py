@@ -40,15 +40,16 @@ def tensor_parallel(size):
     return {"distributed_config": DistributedConfig(tp_size=size, tp_plan="auto")}
 
 
-def random_parts(config, dtype, attention, size):
-    """A model with random weights of which each rank makes only its own part: a
-    checkpoint without any weight in it, whose missing ones are initialised."""
+def random_parts(config, dtype, attention, key, placing):
+    """A model with random weights of which every part is made where the options of
+    from_pretrained in placing put it: a checkpoint without any weight in it, whose
+    missing ones are initialised. The key is the parameter that asks for this."""
     import transformers
 
     mapping = transformers.AutoModelForCausalLM._model_mapping
     if type(config) not in mapping:
-        raise Problem("unsupported_feature", f"random weights of {type(config).__name__} cannot be split: transformers itself has no such model", "tp_plan", "load its real weights, or leave tp_plan out")
-    options = {"dtype": dtype, **tensor_parallel(size)}
+        raise Problem("unsupported_feature", f"random weights of {type(config).__name__} cannot be spread: transformers itself has no such model", key, f"load its real weights, or leave {key} out")
+    options = {"dtype": dtype, **placing}
     if attention:
         options["attn_implementation"] = attention
     loud = transformers.logging.get_verbosity()
@@ -83,10 +84,23 @@ def cache_bytes_per_token(torch, layers):
     return total or None
 
 
-def will_compile(model, cache, config):
+def will_compile(torch, model, cache, config):
     """Whether generate compiles the decode step with such a cache."""
     judge = getattr(model, "_valid_auto_compile_criteria", None)
-    return bool(judge({"past_key_values": cache}, config)) if judge is not None else False
+    return compiles(torch) and judge is not None and bool(judge({"past_key_values": cache}, config))
+
+
+def compiles(torch):
+    """Whether torch.compile does anything: TORCH_COMPILE_DISABLE and its like make it
+    do nothing, silently."""
+    import torch._dynamo.config
+
+    return not torch._dynamo.config.disable
+
+
+def offloads(cache):
+    """Whether a cache keeps its layers on the host."""
+    return bool(getattr(cache, "offloading", False))
 
 
 def commit(model, name, revision):
@@ -139,10 +153,14 @@ def _default(fields, name):
     return fields[name].default if name in fields else None
 
 
+def batching_config(manager):
+    return getattr(manager, "continuous_batching_config", None) or manager.batch_processor.cb_config
+
+
 def batching_state(manager, page):
     """What the manager really uses, after its first steps."""
     processor = manager.batch_processor
-    config = getattr(manager, "continuous_batching_config", None) or processor.cb_config
+    config = batching_config(manager)
     cache = processor.cache
     return {
         "max_batch_tokens": int(cache.max_batch_tokens), "kv_cache_tokens": int(cache.num_blocks) * page,

@@ -11,7 +11,7 @@ import time
 
 import compat
 import loading
-from ranks import local
+import placing
 
 
 class Watch:
@@ -79,10 +79,11 @@ class Engine:
         self.p, self.warnings, self.ranks = parameters, warnings, ranks
         self.batch_size = parameters.get("batch_size", 1)
         self.padding_side = parameters.get("padding_side", "left")
-        self.input_device = local(model.get_input_embeddings().weight).device
-        # Only the GPUs that hold a part of the model: to ask another for anything
-        # would make a context on it.
-        self.gpus = sorted({p.device.index or 0 for p in map(local, model.parameters()) if p.device.type == "cuda"})
+        self.length_sorted = parameters.get("batching") == "length_sorted"
+        self.input_device = placing.input_device(torch, model)
+        if self.input_device.type == "cuda":
+            torch.cuda.set_device(self.input_device)  # events are recorded on it
+        self.gpus = placing.gpus(model)
         own = model.generation_config
         self.eos = own.eos_token_id if own.eos_token_id is not None else model.config.get_text_config().eos_token_id
         # What the model's authors suggest for sampling is not what the study
@@ -93,7 +94,7 @@ class Engine:
         self.continuous_extra = loading.extra(parameters, "continuous")
         self.server = None  # of continuous batching
         self.options = self.cache_options()
-        self.cache_classes = []
+        self.cache_classes, self.cache_offloaded = [], False
         self.counts = {"engine_steps": 0, "prompt_tokens": 0, "output_tokens": 0, "padding_tokens": 0, "scheduled_tokens": 0, "spec_accepted": 0}
         self.fitted = 0  # the largest batch that went through
         self.kv_bytes_per_token = None
@@ -127,7 +128,7 @@ class Engine:
             self.model.forward = self.torch.compile(
                 self.model.forward, mode=p.get("compile_mode"), fullgraph=p.get("compile_fullgraph", False), dynamic=p.get("compile_dynamic"),
             )  # fmt: skip
-            self.compiled = True
+            self.compiled = compat.compiles(self.torch)
 
     def config(self, max_tokens, sampling, exact):
         options = dict(self.options, **self.extra)
@@ -166,7 +167,7 @@ class Engine:
             starts.append(at)
             at += length
         order = list(range(len(lengths)))
-        if self.p.get("batching") == "length_sorted":
+        if self.length_sorted:
             order.sort(key=lambda i: lengths[i])
         uneven = any(n != most[0] for n in most)
         every_step = call["every_step"] or uneven or not call["exact"]
@@ -282,8 +283,10 @@ class Engine:
             layers = getattr(cache, "layers", [])
             self.cache_classes = [type(cache).__name__] + sorted({type(layer).__name__ for layer in layers})
             self.kv_bytes_per_token = compat.cache_bytes_per_token(self.torch, layers)
+            self.cache_offloaded = compat.offloads(cache)
             config.compile_config, config.disable_compile = will_compile
-            self.compiled = compat.will_compile(self.model, cache, config)
+            self.compiled = compat.will_compile(self.torch, self.model, cache, config)
+        self.asked = config  # of generate, as it holds its arguments
         self.synchronize()
 
     def counters(self):

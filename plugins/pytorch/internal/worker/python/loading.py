@@ -5,6 +5,7 @@ import os
 
 import compat
 import names
+import placing
 import ranks
 from problems import Problem
 
@@ -34,15 +35,15 @@ def load(line, call):
     dtype = choose_dtype(torch, p.get("dtype"), device, model_call["random"])
     line.stage("weights", "begin", "random weights" if model_call["random"] else model_call["name"])
     if model_call["random"]:
-        model = make_random(torch, p, config, dtype, device, model_call["seed"])
+        model = make_random(torch, p, config, dtype, device, model_call["seed"], warnings)
     else:
         model = read_weights(torch, transformers, p, model_call, dtype, device)
     if ranks.in_use(model) != size:
         raise Problem("unsupported_parameter", f"the installed transformers has no plan to split {type(model).__name__} over {size} ranks", "tp_plan", "leave tp_plan out, or spread whole layers with device_map")
     assistant = read_assistant(torch, transformers, p, model, device)
     model.eval().requires_grad_(False)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    for index in placing.gpus(model):
+        torch.cuda.synchronize(index)
     line.stage("weights", "end")
 
     from generating import Engine
@@ -132,17 +133,28 @@ def source(model_call, p):
     return options
 
 
-def make_random(torch, p, config, dtype, device, seed):
+def make_random(torch, p, config, dtype, device, seed, warnings):
     torch.manual_seed(seed)
+    attention, more = p.get("attn_implementation"), extra(p, "from_pretrained")
     if ranks.count(p) > 1:
-        return compat.random_parts(config, dtype, p.get("attn_implementation"), ranks.count(p))
-    model = compat.random_model(config, dtype, device, p.get("attn_implementation"))
-    scheme = p.get("quantization")
-    if scheme is not None:
+        return compat.random_parts(config, dtype, attention, "tp_plan", {**more, **compat.tensor_parallel(ranks.count(p))})
+    if placing.wanted(p):
+        model = compat.random_parts(config, dtype, attention, "device_map", {**more, "device_map": placing.wanted(p)})
+    else:
+        model = compat.random_model(config, dtype, device, attention)
+        for key in more:
+            warnings.append(dormant("extra." + key, f"random weights on one device are made without from_pretrained, which {key} belongs to"))
+    if scheme(p) is not None:
         import quantizing
 
-        quantizing.in_place(torch, model, scheme, device)
+        quantizing.in_place(torch, model, scheme(p))
     return model
+
+
+def scheme(p):
+    """The quantisation that the parameters ask for, or None."""
+    name = p.get("quantization", "none")
+    return None if name == "none" else name
 
 
 def read_weights(torch, transformers, p, model_call, dtype, device):
@@ -154,13 +166,12 @@ def read_weights(torch, transformers, p, model_call, dtype, device):
     if ranks.count(p) > 1:
         options.update(compat.tensor_parallel(ranks.count(p)))
         return transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
-    scheme = p.get("quantization")
-    if scheme is not None:
+    if scheme(p) is not None:
         import quantizing
 
-        options["quantization_config"] = quantizing.config(torch, scheme)
-    placed = p.get("device_map")
-    if placed is None and (scheme is not None or has("accelerate")):
+        options["quantization_config"] = quantizing.config(torch, scheme(p))
+    placed = placing.wanted(p)
+    if placed is None and (scheme(p) is not None or has("accelerate")):
         placed = {"": device}
     if placed is not None:
         options["device_map"] = placed
@@ -187,7 +198,12 @@ def extra(p, where):
     for key in table:
         if key not in known:
             raise Problem("unsupported_parameter", f"neither generate nor from_pretrained has an argument {key!r}", "extra." + key)
-    return {key: value for key, value in table.items() if known[key] == where}
+    return {key: by_number(value) if key == "max_memory" else value for key, value in table.items() if known[key] == where}
+
+
+def by_number(table):
+    """GPUs are numbers, and keys of a study are text."""
+    return {int(key) if str(key).isdigit() else key: value for key, value in table.items()}
 
 
 def has(package):

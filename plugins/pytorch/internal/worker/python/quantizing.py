@@ -3,6 +3,8 @@ random weights, which are in no file that could be quantised while loading."""
 
 from problems import Problem
 
+SCHEMES = ("bnb_int8", "bnb_nf4", "torchao_int8", "torchao_int4")
+
 
 def config(torch, scheme):
     import transformers
@@ -12,6 +14,29 @@ def config(torch, scheme):
     if scheme == "bnb_nf4":
         return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
     return transformers.TorchAoConfig(torchao_scheme(scheme))
+
+
+def in_use(model):
+    """The scheme by the classes in which weights are stored: "none" for plain tensors,
+    None for one that has no name here."""
+    found = set()
+    for parameter in model.parameters():
+        for tensor in (parameter, parameter.data):
+            kind = type(tensor)
+            if kind.__name__ == "Int8Params":
+                found.add("bnb_int8")
+            elif kind.__name__ == "Params4bit":
+                found.add(f"bnb_{getattr(tensor, 'quant_type', '4bit')}")
+            elif kind.__module__.startswith("torchao"):
+                found.add("torchao_" + ("int4" if "Int4" in kind.__name__ or getattr(tensor, "quant_max", None) == 15 else "int8" if is_int8(tensor) else kind.__name__))
+    if not found:
+        return "none" if getattr(model, "hf_quantizer", None) is None else None
+    name = found.pop()
+    return name if not found and name in SCHEMES else None
+
+
+def is_int8(tensor):
+    return "Int8" in type(tensor).__name__ or getattr(tensor, "quant_max", None) == 127
 
 
 def torchao_scheme(scheme):
@@ -24,7 +49,9 @@ def torchao_scheme(scheme):
     return quantization.Int4WeightOnlyConfig()
 
 
-def in_place(torch, model, scheme, device):
+def in_place(torch, model, scheme):
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise Problem("unsupported_feature", "not all of the model fits on the GPUs, and random weights that are kept elsewhere cannot be quantised", "quantization", "leave it out, or use more GPUs")
     if scheme.startswith("torchao"):
         from torchao.quantization import quantize_
 
@@ -40,7 +67,7 @@ def in_place(torch, model, scheme, device):
     for parent in list(model.modules()):
         for name, linear in list(parent.named_children()):
             if type(linear) is torch.nn.Linear and linear is not head:
-                setattr(parent, name, bnb_linear(torch, bnb, linear, scheme).to(device))
+                setattr(parent, name, bnb_linear(torch, bnb, linear, scheme).to(linear.weight.device))
 
 
 def bnb_linear(torch, bnb, linear, scheme):
