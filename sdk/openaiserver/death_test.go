@@ -13,6 +13,10 @@ func TestWhatWasIgnoredIsNoCause(t *testing.T) {
 	if line, fault := findFault(&Engine{}, []string{ignored, last}); line != last || fault.Code != sdk.EngineCrashed {
 		t.Errorf("%q, %+v", line, fault)
 	}
+	warned := `WARNING 11-28 19:00:12 [cuda.py:45] Failed to import from vllm._qutlass_C: ModuleNotFoundError("No module named 'vllm._qutlass_C'")`
+	if line, fault := findFault(&Engine{}, []string{warned, last}); line != last || fault.Code != sdk.EngineCrashed {
+		t.Errorf("%q, %+v", line, fault)
+	}
 	missing := "ModuleNotFoundError: No module named 'sglang'"
 	if line, fault := findFault(&Engine{}, []string{ignored, missing}); line != missing || fault.Code != sdk.EngineMissing {
 		t.Errorf("%q, %+v", line, fault)
