@@ -113,10 +113,9 @@ func sensorText(s gpustate.Sensor) string {
 	if s.Error != "" {
 		return "no: " + s.Error
 	}
-	ms := func(ns int64) string { return fmt.Sprintf("%.3g ms", float64(ns)/1e6) }
 	text := "did not change"
 	if s.UpdateNs > 0 {
-		text = "every " + ms(s.UpdateNs)
+		text = "every " + energy.DurationText(s.UpdateNs)
 	}
 	if s.ResolutionCounts > 0 {
 		text += fmt.Sprintf(", steps of %d", s.ResolutionCounts)
@@ -124,5 +123,5 @@ func sensorText(s gpustate.Sensor) string {
 	if s.Depth > 0 {
 		text += fmt.Sprintf(", %d deep", s.Depth)
 	}
-	return text + fmt.Sprintf(", of the %s, a call takes %s (p99 %s)", s.Scope, ms(s.CallP50Ns), ms(s.CallP99Ns))
+	return text + fmt.Sprintf(", of the %s, a call takes %s (p99 %s)", s.Scope, energy.DurationText(s.CallP50Ns), energy.DurationText(s.CallP99Ns))
 }

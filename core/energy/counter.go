@@ -23,7 +23,7 @@ func (q *query) counter() (Window, error) {
 	t0, t1 := q.from+t.Domain.LagNs, q.to+t.Domain.LagNs
 	i0, i1 := t.lastAt(t0), t.lastAt(t1)
 	if i0 < 0 {
-		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("the first counter read is at %d ns, %s after the window's begin", s[0].MonoNs, ms(s[0].MonoNs-t0)))
+		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("the first counter read is at %d ns, %s after the window's begin", s[0].MonoNs, DurationText(s[0].MonoNs-t0)))
 	}
 	lo, hi := i0, i1
 	if i1+1 < len(s) && s[i1].MonoNs < t1 {
@@ -53,13 +53,13 @@ func (q *query) counter() (Window, error) {
 	still := t.standstill(e0.b, e1.a)
 	q.coverage(&w, min(union(h0, h1, t0, t1)+still, t1-t0))
 	if still > 0 {
-		q.warn(CodeSampleGap, SeverityWarning, "the counter stood still for %s (period %s) and did not catch up: what was used then is not known", ms(still), ms(t.periodNs))
+		q.warn(CodeSampleGap, SeverityWarning, "the counter stood still for %s (period %s) and did not catch up: what was used then is not known", DurationText(still), DurationText(t.periodNs))
 		w.RandomRel = math.Hypot(w.RandomRel, float64(still)/float64(t1-t0)/math.Sqrt(3))
 	}
 	if !h0.wide() && !h1.wide() {
 		q.lossHarmless = true
 		if n := t.losses(s[e0.a].MonoNs, s[e1.b].MonoNs); n > 0 {
-			q.warn(CodeSampleGap, SeverityInfo, "samples are missing between the edges (%d gaps, period %s); the counter went on there", n, ms(t.periodNs))
+			q.warn(CodeSampleGap, SeverityInfo, "samples are missing between the edges (%d gaps, period %s); the counter went on there", n, DurationText(t.periodNs))
 		}
 	}
 	return w, nil
@@ -74,7 +74,7 @@ func (q *query) counterDifference(w Window, at [2]int, edges [2]edge, t0, t1 int
 	stale0, stale1 := hole{s[i0].MonoNs, t0}, hole{s[i1].MonoNs, t1}
 	worst := max(stale0.widthNs(), stale1.widthNs())
 	if worst > 3*period && !q.t.Domain.ChangesOnly {
-		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("no counter read within three periods before an edge: the last is %s old", ms(worst)))
+		return Window{}, q.fail(CodeNotCovered, fmt.Sprintf("no counter read within three periods before an edge: the last is %s old", DurationText(worst)))
 	}
 	for k, stale := range []*hole{&stale0, &stale1} {
 		if changed := s[edges[k].a].MonoNs; stale.toNs-changed > 3*period {
@@ -84,7 +84,7 @@ func (q *query) counterDifference(w Window, at [2]int, edges [2]edge, t0, t1 int
 	w.Method = MethodCounterDifference
 	w.EnergyJ = delta(s[i0].Value, s[i1].Value) * q.t.Domain.unit()
 	w.RandomRel = q.edgeModel(float64(period+stale0.widthNs()), float64(period+stale1.widthNs()))
-	q.warn(CodeEdgeUnresolved, SeverityWarning, "no counter change on both sides of both edges: raw difference of the last reads, each stale by up to %s", ms(max(period, worst)))
+	q.warn(CodeEdgeUnresolved, SeverityWarning, "no counter change on both sides of both edges: raw difference of the last reads, each stale by up to %s", DurationText(max(period, worst)))
 	if stale0.widthNs() > 3*period {
 		q.doubtEdge("begin", stale0)
 	}

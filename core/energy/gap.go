@@ -83,5 +83,5 @@ func (q *query) doubtEdge(edge string, h hole) {
 	case share/math.Sqrt(12) < holeMattersRel:
 		severity = SeverityInfo
 	}
-	q.warn(CodeSampleGap, severity, "no counter change is known for %s at the window's %s, %.2g %% of its length (period %s); the counter was interpolated there", ms(h.widthNs()), edge, 100*share, ms(q.t.periodNs))
+	q.warn(CodeSampleGap, severity, "no counter change is known for %s at the window's %s, %s (period %s); the counter was interpolated there", DurationText(h.widthNs()), edge, lengthText(share), DurationText(q.t.periodNs))
 }

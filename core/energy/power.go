@@ -34,7 +34,7 @@ func (q *query) power() (Window, error) {
 		return q.tile()
 	}
 	if q.to-q.from < d.AveragingNs {
-		q.warn(CodeShortWindow, SeverityWarning, "the window is shorter than the sensor's average of %s, so what lies outside leaks in", ms(d.AveragingNs))
+		q.warn(CodeShortWindow, SeverityWarning, "the window is shorter than the sensor's average of %s, so what lies outside leaks in", DurationText(d.AveragingNs))
 	}
 	return q.integrate(MethodTrailingShifted, d.shiftNs(), trapezoid, d.AveragingNs)
 }
@@ -107,7 +107,7 @@ func (q *query) integrate(method string, shift int64, mean rule, smear int64) (W
 		}
 	}
 	if widest > 0 {
-		q.warn(CodeSampleGap, SeverityWarning, "samples are missing for up to %s (period %s); power was interpolated there", ms(widest), ms(t.periodNs))
+		q.warn(CodeSampleGap, SeverityWarning, "samples are missing for up to %s (period %s); power was interpolated there", DurationText(widest), DurationText(t.periodNs))
 	}
 	w := Window{Method: method, EnergyJ: sum.value() * t.Domain.unit(), Samples: t.count(t0, t1)}
 	if t.Domain.ChangesOnly && t.Domain.UpdateNs > 0 { // a held value is as sharp in time as the sensor, not as its last change
@@ -150,7 +150,7 @@ func (q *query) tile() (Window, error) {
 	q.checkNegative(lo, hi)
 	for i := lo + 1; i <= hi; i++ {
 		if a, b := t.samples[i-1].MonoNs, t.samples[i].MonoNs; t.isGap(a, b) {
-			q.warn(CodeSampleGap, SeverityWarning, "samples are missing for %s at %d ns (period %s); the averages there were interpolated", ms(b-a), a, ms(t.periodNs))
+			q.warn(CodeSampleGap, SeverityWarning, "samples are missing for %s at %d ns (period %s); the averages there were interpolated", DurationText(b-a), a, DurationText(t.periodNs))
 			break
 		}
 	}
@@ -202,22 +202,22 @@ func (t *Trace) powerAt(ns int64) (p float64, covered bool) {
 func (q *query) reach(i0, i1 int, t0, t1 int64) error {
 	s, slack := q.t.samples, 3*q.t.periodNs
 	if i1 < 0 {
-		return q.fail(CodeNotCovered, fmt.Sprintf("the first sample is %s after the window's end", ms(s[0].MonoNs-t1)))
+		return q.fail(CodeNotCovered, fmt.Sprintf("the first sample is %s after the window's end", DurationText(s[0].MonoNs-t1)))
 	}
 	if i0 < 0 {
 		if before := s[0].MonoNs - t0; before > slack {
-			return q.fail(CodeNotCovered, fmt.Sprintf("the first sample is %s after the window's begin", ms(before)))
+			return q.fail(CodeNotCovered, fmt.Sprintf("the first sample is %s after the window's begin", DurationText(before)))
 		}
-		q.warn(CodeEdgeHeld, SeverityInfo, "the first sample was held back for %s to the window's begin", ms(s[0].MonoNs-t0))
+		q.warn(CodeEdgeHeld, SeverityInfo, "the first sample was held back for %s to the window's begin", DurationText(s[0].MonoNs-t0))
 	}
 	if last := s[len(s)-1].MonoNs; last < t1 && !q.t.Domain.ChangesOnly {
 		if t1-last > slack && q.t.CompleteUntilNs < t1 {
 			return q.fail(CodeIncomplete, fmt.Sprintf("the source is complete until %d ns and is needed until %d ns", q.t.CompleteUntilNs, t1))
 		}
 		if t1-last > slack {
-			return q.fail(CodeNotCovered, fmt.Sprintf("the last sample is %s before the window's end", ms(t1-last)))
+			return q.fail(CodeNotCovered, fmt.Sprintf("the last sample is %s before the window's end", DurationText(t1-last)))
 		}
-		q.warn(CodeEdgeHeld, SeverityInfo, "the last sample was held for %s to the window's end", ms(t1-last))
+		q.warn(CodeEdgeHeld, SeverityInfo, "the last sample was held for %s to the window's end", DurationText(t1-last))
 	}
 	return nil
 }

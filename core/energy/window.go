@@ -197,11 +197,11 @@ func (q *query) finish(w Window) (Window, error) {
 	w.AliasRel = aliasRel(duty)
 	switch {
 	case fewer:
-		q.warn(CodeDutySampled, SeverityWarning, "%d samples, each of which looks at %s, see no more than %.0f %% of the window, fewer than the sensor is said to give: a load in step with it is misread", w.Samples, ms(d.AveragingNs), 100*seen)
+		q.warn(CodeDutySampled, SeverityWarning, "%d samples, each of which looks at %s, see no more than %.0f %% of the window, fewer than the sensor is said to give: a load in step with it is misread", w.Samples, DurationText(d.AveragingNs), 100*seen)
 	case !known:
 		q.warn(CodeDutyUnknown, SeverityWarning, "nobody says over what time a sample averages, or how often there is one, so the share of time that the sensor looks at is not known; a quarter is assumed, for coverage and error")
 	case duty < 1:
-		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, ms(d.AveragingNs), ms(q.t.periodNs))
+		q.warn(CodeDutySampled, SeverityWarning, "the sensor looks at %.0f %% of the time (%s of every %s): a load in step with it is misread", 100*duty, DurationText(d.AveragingNs), DurationText(q.t.periodNs))
 	}
 	if d.Estimated {
 		q.warn(CodeEstimated, SeverityWarning, "the joules are modelled, not measured")
@@ -291,5 +291,3 @@ func (q *query) jumped(i int) error {
 }
 
 func seconds(ns int64) float64 { return float64(ns) / 1e9 }
-
-func ms(ns int64) string { return fmt.Sprintf("%.4g ms", float64(ns)/1e6) }

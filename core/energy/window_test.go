@@ -307,7 +307,7 @@ func TestDutySamplingOfALockedRipple(t *testing.T) {
 			}
 		}
 		if held < 95 {
-			t.Errorf("%s of %s: the truth is held at %d %% of the phases", ms(average), ms(update), held)
+			t.Errorf("%s of %s: the truth is held at %d %% of the phases", DurationText(average), DurationText(update), held)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package measure
 import (
 	"fmt"
 
+	"github.com/llenergymeasure/llem/core/energy"
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/host"
 )
@@ -49,7 +50,7 @@ func (g *floodGauge) take(batch sdk.SampleBatch, nowNs int64) error {
 	}
 	declared := "no update period"
 	if g.updateNs > 0 {
-		declared = fmt.Sprintf("an update period of %.4g ms", float64(g.updateNs)/1e6)
+		declared = "an update period of " + energy.DurationText(g.updateNs)
 	}
 	return &sdk.Error{
 		Code: host.SourceFlood, Phase: "stream",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/llenergymeasure/llem/core/result"
@@ -25,7 +26,7 @@ func (s SLO) text() string {
 		ms   *float64
 	}{{"TTFT", s.TTFTMs}, {"TPOT", s.TPOTMs}, {"E2E", s.E2EMs}} {
 		if one.ms != nil {
-			parts = append(parts, fmt.Sprintf("%s <= %g ms", one.name, *one.ms))
+			parts = append(parts, fmt.Sprintf("%s <= %s ms", one.name, strconv.FormatFloat(*one.ms, 'f', -1, 64)))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -54,7 +54,7 @@ func (s *source) Stream(ctx context.Context, emit func(sdk.SampleBatch) error) e
 		case !more:
 			return &sdk.Error{
 				Code: sdk.Internal, KeyPath: "path",
-				Message: fmt.Sprintf("the recording %s ended after %.3g s", s.path, float64(s.lengthNs)/1e9),
+				Message: fmt.Sprintf("the recording %s ended after %.2f s", s.path, float64(s.lengthNs)/1e9),
 				Advice:  "set loop = true or take a longer one",
 			}
 		}
