@@ -26,8 +26,9 @@ func TestExamplesOfBackendsAreDryRun(t *testing.T) {
 	}
 	for name, plan := range map[string]string{
 		"pytorch-batch.toml": "9 trials in 3 blocks", "pytorch-dtype.toml": "6 trials in 3 blocks",
-		"tensorrt-backends.toml": "30 trials in 5 blocks",
-		"vllm-concurrency.toml":  "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks", "poisson-slo.toml": "9 trials in 3 blocks",
+		"pytorch-tensor-parallel.toml": "6 trials in 3 blocks",
+		"tensorrt-backends.toml":       "30 trials in 5 blocks",
+		"vllm-concurrency.toml":        "9 trials in 3 blocks", "vllm-vs-pytorch.toml": "6 trials in 3 blocks", "poisson-slo.toml": "9 trials in 3 blocks",
 	} {
 		text, err := os.ReadFile(filepath.Join("examples", name))
 		if err == nil { // a copy: the lock is written beside the study
