@@ -184,6 +184,14 @@ func none(domains []Domain, reason string) Choice {
 		Warnings: []Warning{{Code: CodeNoHeadline, Severity: SeverityWarning, Message: reason}}}
 }
 
+// IsCheckOf tells whether d is a counter that its source reads beside power samples of the
+// same devices: a check on them that may be read seldom, as NVML's is, of which a call
+// costs 6 ms of a CPU. Its own figures over single windows are rough then by design.
+func (d Domain) IsCheckOf(first Domain) bool {
+	return d.Reading == ReadingCounter && first.Reading != ReadingCounter && !first.Estimated &&
+		d.Source == first.Source && d.Host == first.Host && d.Kind == first.Kind && len(d.DeviceIDs) > 0 && sameSet(d.DeviceIDs, first.DeviceIDs)
+}
+
 // insideAny reports whether d lies, directly or through others, in one of set.
 func insideAny(domains []Domain, d Domain, set []Domain) bool {
 	parent := map[string]string{}

@@ -67,6 +67,8 @@ edges leave 2 % or more of a window open, the window's audit spans the changes o
 the counter around it instead: ` + "`from_ns`" + ` and ` + "`to_ns`" + ` are that span, both readings are
 taken over it, and a disagreement inside the window is thinned by what lies beside.
 If ` + "`random_rel`" + ` is still 2 % or more the audit is ` + "`too_blunt`" + ` and the gate unknown for it.
+By the same design its own joules over single windows are rough. No other figure rests
+on them, so a summary says that once, as the note ` + "`sparse_check`" + `, and not by window.
 `
 
 func page() string {

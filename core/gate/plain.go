@@ -43,6 +43,7 @@ func Notes() []Plain {
 		{"no_pass_gaps", "a sensor that looks at part of the time asks for gaps between passes, and the backend cannot make them"},
 		{"few_gapped_passes", "a window with gaps has fewer than 10 passes, so the load may still be in step with the sensor"},
 		{"idle_power_unknown", "the power with the model loaded and no request could not be computed"},
+		{"sparse_check", "a counter beside power samples of the same devices is read seldom, by design: it checks whole Runs and is rough over single windows"},
 		{"domain_without_energy", "a domain beside the headline has no joules"},
 		// What the engine and the parameters are.
 		{"random_weights", "speed and energy are real, the text is not"},

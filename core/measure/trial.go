@@ -175,19 +175,41 @@ func (t *trial) idle(ctx context.Context) error {
 	to := sdk.MonoNow()
 	t.record.Idle = &result.Idle{FromNs: from, ToNs: to}
 	traces := t.recorder.waitUntil(ctx, to, t.waits.watermark)
-	for _, id := range slices.Sorted(maps.Keys(traces)) {
-		window, err := traces[id].Window(from, to)
-		if err != nil {
-			// Idle power is metadata: without it the trial goes on.
-			t.warn("idle_power_unknown", energy.SeverityInfo, err.Error())
-			continue
-		}
-		if t.record.IdlePowerW == nil {
-			t.record.IdlePowerW = map[string]float64{}
-		}
-		t.record.IdlePowerW[id] = window.MeanPowerW
+	power, unknown := idlePower(traces, from, to)
+	t.record.IdlePowerW = power
+	for _, err := range unknown {
+		// Idle power is metadata: without it the trial goes on.
+		t.warn("idle_power_unknown", energy.SeverityInfo, err.Error())
 	}
 	return ctx.Err()
+}
+
+// idlePower is the mean power of each domain between two stamps, nil without any, and
+// why it is not known of others. A counter beside power samples of the same devices is
+// left out where it was not read: their power is known.
+func idlePower(traces map[string]*energy.Trace, from, to int64) (power map[string]float64, unknown []error) {
+	failed := map[string]error{}
+	for id, trace := range traces {
+		window, err := trace.Window(from, to)
+		if err != nil {
+			failed[id] = err
+			continue
+		}
+		if power == nil {
+			power = map[string]float64{}
+		}
+		power[id] = window.MeanPowerW
+	}
+	for _, id := range slices.Sorted(maps.Keys(failed)) {
+		known := false
+		for first := range power {
+			known = known || traces[id].Domain.IsCheckOf(traces[first].Domain)
+		}
+		if !known {
+			unknown = append(unknown, failed[id])
+		}
+	}
+	return power, unknown
 }
 
 // release unloads and ends the process. It works on a cancelled ctx, too: an

@@ -75,6 +75,10 @@ func (l *warningList) trial(t result.Trial) {
 				continue
 			}
 			for _, w := range d.Window.Warnings {
+				if seldom := w.Code == energy.CodeSampleGap || w.Code == energy.CodeLowCoverage; seldom && isCheck(t, d.DomainID) {
+					l.add(Warning{trial: id, Code: codeSparseCheck, Severity: energy.SeverityInfo, Message: d.DomainID + sparseCheck}, label)
+					continue
+				}
 				l.add(Warning{trial: id, Code: w.Code, Severity: energy.SeverityInfo, Message: d.DomainID + ": " + w.Message, worse: badnessInWindow(window, w)}, label)
 			}
 			if d.Error != "" {
@@ -82,6 +86,24 @@ func (l *warningList) trial(t result.Trial) {
 			}
 		}
 	}
+}
+
+// codeSparseCheck stands for all that windows say of too few samples of a counter that
+// is there as a check. Where that makes the check itself doubtful the audit says so.
+const (
+	codeSparseCheck = "sparse_check"
+	sparseCheck     = " is a counter beside power samples of the same device: it is read seldom and checks whole Runs, so that its own figures over single windows are rough; no other figure rests on them"
+)
+
+// isCheck tells whether a domain is such a check.
+func isCheck(t result.Trial, domainID string) bool {
+	for _, s := range t.Sources {
+		i := slices.IndexFunc(s.Domains, func(d energy.Domain) bool { return d.ID == domainID })
+		if i >= 0 {
+			return slices.ContainsFunc(s.Domains, s.Domains[i].IsCheckOf)
+		}
+	}
+	return false
 }
 
 func (l *warningList) estimate(c Cell, e stats.Estimate) {
