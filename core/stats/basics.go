@@ -69,30 +69,6 @@ func percentileSorted(x []float64, share float64) float64 {
 	return x[lower] + (x[lower+1]-x[lower])*(pos-float64(lower))
 }
 
-// RatioOfSums is sum(top)/sum(bottom): the value to print for J/token when token
-// counts differ between trials, where a mean of ratios would give a small trial
-// the weight of a large one.
-func RatioOfSums(top, bottom []float64) (float64, error) {
-	if len(top) == 0 || len(top) != len(bottom) {
-		return 0, fmt.Errorf("ratio of sums: %d values above, %d below; need as many, at least one", len(top), len(bottom))
-	}
-	if err := finite("ratio of sums, above", top); err != nil {
-		return 0, err
-	}
-	if err := finite("ratio of sums, below", bottom); err != nil {
-		return 0, err
-	}
-	t, b := 0.0, 0.0
-	for i := range top {
-		t += top[i]
-		b += bottom[i]
-	}
-	if b == 0 {
-		return 0, fmt.Errorf("ratio of sums: the values below add up to 0")
-	}
-	return t / b, nil
-}
-
 // TInterval is Student's interval for the mean: mean ± t(0.975, n-1)·s/√n. It
 // needs two values.
 func TInterval(x []float64) (Interval, error) {

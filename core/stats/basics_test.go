@@ -93,23 +93,6 @@ func TestQuantileVectors(t *testing.T) {
 	}
 }
 
-func TestRatioOfSums(t *testing.T) {
-	v := vectors[struct {
-		E, Tokens []float64
-		Ratio     float64 `json:"ratio_of_sums"`
-	}](t, "ratio_of_sums_vs_mean_of_ratios")
-	got, err := RatioOfSums(v.E, v.Tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	near(t, "ratio of sums", got, v.Ratio, 1e-15)
-	for _, bad := range [][2][]float64{{{}, {}}, {{1}, {1, 2}}, {{1}, {0}}, {{math.NaN()}, {1}}, {{1}, {math.Inf(1)}}} {
-		if _, err := RatioOfSums(bad[0], bad[1]); err == nil {
-			t.Errorf("RatioOfSums(%v) gave no error", bad)
-		}
-	}
-}
-
 func TestPercentileRefuses(t *testing.T) {
 	for _, bad := range []struct {
 		x []float64

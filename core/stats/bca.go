@@ -37,33 +37,13 @@ type BCaResult struct {
 // uses), with 2,000 resamples. It computes for any n >= 2; whether it may be shown
 // is decided by MinBCa.
 func BCaMean(x []float64, seed uint64) (BCaResult, error) {
-	return bca([][]float64{x}, false, func(s [][]float64) float64 { return Mean(s[0]) }, seed)
-}
-
-// BCaRatio is the BCa interval of mean(b)/mean(a). paired draws the same indices
-// for both.
-func BCaRatio(a, b []float64, paired bool, seed uint64) (BCaResult, error) {
-	if err := positive("bootstrap ratio, baseline", a); err != nil {
+	if len(x) < 2 {
+		return BCaResult{}, fmt.Errorf("bootstrap needs at least 2 values, has %d", len(x))
+	}
+	if err := finite("bootstrap", x); err != nil {
 		return BCaResult{}, err
 	}
-	return bca([][]float64{a, b}, paired, func(s [][]float64) float64 { return Mean(s[1]) / Mean(s[0]) }, seed)
-}
-
-// bca draws all resamples of the first sample, then of the second; paired samples
-// share one set of indices.
-func bca(samples [][]float64, paired bool, stat func([][]float64) float64, seed uint64) (BCaResult, error) {
-	for _, x := range samples {
-		if len(x) < 2 {
-			return BCaResult{}, fmt.Errorf("bootstrap needs at least 2 values, has %d", len(x))
-		}
-		if err := finite("bootstrap", x); err != nil {
-			return BCaResult{}, err
-		}
-		if paired && len(x) != len(samples[0]) {
-			return BCaResult{}, fmt.Errorf("paired bootstrap: %d and %d values", len(samples[0]), len(x))
-		}
-	}
-	r := BCaResult{Theta: stat(samples), replicates: replicates(samples, paired, stat, seed)}
+	r := BCaResult{Theta: Mean(x), replicates: replicates(x, seed)}
 	// Replicates equal to Theta up to rounding must not flip between < and <=.
 	slack := 1e-12 * math.Abs(r.Theta)
 	for _, v := range r.replicates {
@@ -75,7 +55,7 @@ func bca(samples [][]float64, paired bool, stat func([][]float64) float64, seed 
 		}
 	}
 	r.SE = StdDev(r.replicates)
-	r.A = acceleration(samples, paired, stat)
+	r.A = acceleration(x)
 	r.Z0 = normalQuantile(float64(r.CountLess+r.CountLessEqual) / (2 * Resamples))
 	z := normalQuantile((1 - Confidence) / 2)
 	r.Alpha1 = normalCDF(r.Z0 + (r.Z0+z)/(1-r.A*(r.Z0+z)))
@@ -88,63 +68,34 @@ func bca(samples [][]float64, paired bool, stat func([][]float64) float64, seed 
 	return r, nil
 }
 
-func replicates(samples [][]float64, paired bool, stat func([][]float64) float64, seed uint64) []float64 {
+// replicates are the means of all resamples, in the order drawn.
+func replicates(x []float64, seed uint64) []float64 {
 	rng := splitmix64(seed)
-	drawn := make([][][]float64, len(samples)) // sample, resample, values
-	var indices []int
-	for j, x := range samples {
-		if j == 0 || !paired {
-			indices = make([]int, Resamples*len(x))
-			for k := range indices {
-				indices[k] = rng.index(len(x))
-			}
-		}
-		drawn[j] = make([][]float64, Resamples)
-		for b := range Resamples {
-			row := make([]float64, len(x))
-			for i := range row {
-				row[i] = x[indices[b*len(x)+i]]
-			}
-			drawn[j][b] = row
-		}
-	}
 	out := make([]float64, Resamples)
-	set := make([][]float64, len(samples))
+	row := make([]float64, len(x))
 	for b := range out {
-		for j := range set {
-			set[j] = drawn[j][b]
+		for i := range row {
+			row[i] = x[rng.index(len(x))]
 		}
-		out[b] = stat(set)
+		out[b] = Mean(row)
 	}
 	return out
 }
 
-// acceleration from the jackknife: with U = (n-1)(mean theta_i - theta_i) per
-// sample, a = sum(sum U³/n³) / sum(sum U²/n²)^1.5 / 6. Paired samples lose one
-// pair at a time.
-func acceleration(samples [][]float64, paired bool, stat func([][]float64) float64) float64 {
+// acceleration from the jackknife: with U = (n-1)(mean theta_i - theta_i),
+// a = (sum U³/n³) / (sum U²/n²)^1.5 / 6.
+func acceleration(x []float64) float64 {
+	n := len(x)
+	theta := make([]float64, n)
+	for i := range n {
+		theta[i] = Mean(slices.Delete(slices.Clone(x), i, i+1))
+	}
 	third, second := 0.0, 0.0
-	for j := range samples {
-		n := len(samples[j])
-		theta := make([]float64, n)
-		for i := range n {
-			left := slices.Clone(samples)
-			for k := range left {
-				if k == j || paired {
-					left[k] = slices.Delete(slices.Clone(samples[k]), i, i+1)
-				}
-			}
-			theta[i] = stat(left)
-		}
-		mean, size := Mean(theta), float64(n)
-		for _, v := range theta {
-			u := (size - 1) * (mean - v)
-			third += u * u * u / (size * size * size)
-			second += u * u / (size * size)
-		}
-		if paired {
-			break
-		}
+	mean, size := Mean(theta), float64(n)
+	for _, v := range theta {
+		u := (size - 1) * (mean - v)
+		third += u * u * u / (size * size * size)
+		second += u * u / (size * size)
 	}
 	if second == 0 {
 		return 0

@@ -72,24 +72,6 @@ func TestBCaMeanVectors(t *testing.T) {
 	}
 }
 
-func TestBCaRatioVectors(t *testing.T) {
-	v := vectors[struct {
-		A, B     []float64
-		Unpaired bcaVector `json:"bca_ratio_unpaired"`
-		Paired   bcaVector `json:"bca_ratio_paired"`
-	}](t, "compare_A_B")
-	for _, c := range []struct {
-		paired bool
-		want   bcaVector
-	}{{false, v.Unpaired}, {true, v.Paired}} {
-		r, err := BCaRatio(v.A, v.B, c.paired, 42)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.want.check(t, "ratio", r)
-	}
-}
-
 func TestSplitmixVector(t *testing.T) {
 	v := vectors[struct {
 		Seed  uint64

@@ -112,17 +112,17 @@ func TestMDDVectors(t *testing.T) {
 	}
 	for _, r := range rows {
 		name := fmt.Sprintf("cv %g n %d", r.CV, r.N)
-		unpaired, err1 := MDDUnpaired(r.CV, r.N)
-		paired, err2 := MDDPaired(r.CV, r.N)
-		exact, err3 := MDDUnpairedExact(r.CV, r.N)
-		if err1 != nil || err2 != nil || err3 != nil {
-			t.Fatal(err1, err2, err3)
+		n := float64(r.N)
+		unpaired, paired := mdd(r.CV*math.Sqrt(2/n), 2*n-2), mdd(r.CV/math.Sqrt(n), n-1)
+		exact, err := MDDUnpairedExact(r.CV, r.N)
+		if err != nil {
+			t.Fatal(err)
 		}
 		near(t, name+" unpaired", unpaired/r.CV, r.Unpaired/r.CV, 1e-9)
 		near(t, name+" paired", paired/r.CV, r.Paired/r.CV, 1e-9)
 		near(t, name+" exact", exact/r.CV, r.Exact/r.CV, 1e-6)
 	}
-	if _, err := MDDPaired(0.01, 1); err == nil {
+	if _, err := MDDUnpairedExact(0.01, 1); err == nil {
 		t.Error("n = 1 was accepted")
 	}
 }

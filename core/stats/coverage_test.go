@@ -69,19 +69,19 @@ func TestNominalCoverage(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	nan := math.NaN()
 	for name, f := range map[string]func() error{
-		"t of one":        func() error { _, err := TInterval([]float64{1}); return err },
-		"t of NaN":        func() error { _, err := TInterval([]float64{1, nan}); return err },
-		"ratio bootstrap": func() error { _, err := BCaRatio([]float64{1, 0}, []float64{1, 2}, false, 1); return err },
-		"unequal pairs":   func() error { _, err := BCaRatio([]float64{1, 2, 3}, []float64{1, 2}, true, 1); return err },
-		"Grubbs of two":   func() error { _, err := Grubbs([]float64{1, 2}); return err },
-		"Grubbs of NaN":   func() error { _, err := Grubbs([]float64{1, 2, nan}); return err },
-		"grouped none":    func() error { _, err := SummarizeGrouped(Spec{}, nil); return err },
-		"grouped NaN":     func() error { _, err := SummarizeGrouped(Spec{}, []float64{nan}); return err },
+		"t of one":         func() error { _, err := TInterval([]float64{1}); return err },
+		"t of NaN":         func() error { _, err := TInterval([]float64{1, nan}); return err },
+		"bootstrap of one": func() error { _, err := BCaMean([]float64{1}, 1); return err },
+		"bootstrap of NaN": func() error { _, err := BCaMean([]float64{1, nan}, 1); return err },
+		"Grubbs of two":    func() error { _, err := Grubbs([]float64{1, 2}); return err },
+		"Grubbs of NaN":    func() error { _, err := Grubbs([]float64{1, 2, nan}); return err },
+		"grouped none":     func() error { _, err := SummarizeGrouped(Spec{}, nil); return err },
+		"grouped NaN":      func() error { _, err := SummarizeGrouped(Spec{}, []float64{nan}); return err },
 		"grouped overflow": func() error {
 			_, err := SummarizeGrouped(Spec{}, []float64{math.MaxFloat64, math.MaxFloat64})
 			return err
 		},
-		"mdd of NaN": func() error { _, err := MDDUnpaired(nan, 5); return err },
+		"mdd of NaN": func() error { _, err := MDDUnpairedExact(nan, 5); return err },
 		"exact mdd":  func() error { _, err := MDDUnpairedExact(0.1, 1); return err },
 		"blocks":     func() error { _, err := CompareBlocks(Spec{}, Arm{Values: map[int]float64{1: nan}}, nil); return err },
 		"family":     func() error { return AdjustFamily([]Comparison{{P: &nan}}) },

@@ -9,30 +9,13 @@ import (
 // difference of that size at the 5 % level.
 const Power = 0.8
 
-// MDDUnpaired is the smallest relative difference that two groups of n values each
-// with coefficient of variation cv would show with probability Power:
-// (t(0.975)+t(0.8))·cv·√(2/n) at 2n-2 degrees of freedom.
-func MDDUnpaired(cv float64, n int) (float64, error) {
-	if err := mddInput(cv, n); err != nil {
-		return 0, err
-	}
-	return mdd(cv*math.Sqrt(2/float64(n)), float64(2*n-2)), nil
-}
-
-// MDDPaired is the same for n pairs whose differences have the relative standard
-// deviation cv.
-func MDDPaired(cv float64, n int) (float64, error) {
-	if err := mddInput(cv, n); err != nil {
-		return 0, err
-	}
-	return mdd(cv/math.Sqrt(float64(n)), float64(n-1)), nil
-}
-
-// MDDUnpairedExact solves for the power of the two-sided t test itself (noncentral
-// t) in place of the sum of two quantiles; the two differ by 1 % at n = 3.
+// MDDUnpairedExact is the smallest relative difference that two groups of n values each
+// with coefficient of variation cv would show with probability Power. It solves for the
+// power of the two-sided t test itself (noncentral t), where mdd takes the sum of two
+// quantiles; the two differ by 1 % at n = 3.
 func MDDUnpairedExact(cv float64, n int) (float64, error) {
-	if err := mddInput(cv, n); err != nil {
-		return 0, err
+	if n < 2 || !(cv >= 0) || math.IsInf(cv, 0) {
+		return 0, fmt.Errorf("minimal detectable difference needs n >= 2 and a finite cv, has n = %d and cv = %v", n, cv)
 	}
 	df, critical := float64(2*n-2), tTwoSided(float64(2*n-2))
 	lo, hi := 0.0, 100.0
@@ -46,19 +29,14 @@ func MDDUnpairedExact(cv float64, n int) (float64, error) {
 	return (lo + hi) / 2 * cv * math.Sqrt(2/float64(n)), nil
 }
 
-// mdd from a standard error and its degrees of freedom.
+// mdd from a standard error and its degrees of freedom: (t(0.975)+t(0.8)) times the
+// error, which is cv·√(2/n) at 2n-2 degrees of freedom for two groups, and cv/√n at n-1
+// for n pairs whose differences spread by cv.
 func mdd(se, df float64) float64 { return mddAt(1-Confidence, se, df) }
 
 // mddAt is mdd of a test at another level.
 func mddAt(level, se, df float64) float64 {
 	return (TQuantile(1-level/2, df) + TQuantile(Power, df)) * se
-}
-
-func mddInput(cv float64, n int) error {
-	if n < 2 || !(cv >= 0) || math.IsInf(cv, 0) {
-		return fmt.Errorf("minimal detectable difference needs n >= 2 and a finite cv, has n = %d and cv = %v", n, cv)
-	}
-	return nil
 }
 
 // tPower is P(|T| > critical) for noncentrality shift: with T = (Z+shift)/S, the
