@@ -45,21 +45,8 @@ func Median(x []float64) float64 {
 	return percentileSorted(slices.Sorted(slices.Values(x)), 0.5)
 }
 
-// Percentile is the p-th percentile, p from 0 to 100, by numpy's default (linear)
-// rule: position p/100*(n-1), straight line between its neighbours.
-func Percentile(x []float64, p float64) (float64, error) {
-	switch {
-	case len(x) == 0:
-		return 0, fmt.Errorf("percentile %g of no values", p)
-	case !(p >= 0 && p <= 100):
-		return 0, fmt.Errorf("percentile %g is outside 0 to 100", p)
-	}
-	if err := finite("percentile", x); err != nil {
-		return 0, err
-	}
-	return percentileSorted(slices.Sorted(slices.Values(x)), p/100), nil
-}
-
+// percentileSorted is by numpy's default (linear) rule: position share*(n-1), straight
+// line between its neighbours.
 func percentileSorted(x []float64, share float64) float64 {
 	pos := share * float64(len(x)-1)
 	lower := min(int(pos), len(x)-1)
