@@ -62,8 +62,8 @@ func Align(traces []*energy.Trace, passes []Span) (Aligned, error) {
 			}
 			period := t.PeriodNs()
 			if shortest < LeastPeriods*period {
-				return Aligned{}, fmt.Errorf("%s lasts %.3g ms, fewer than %d updates of %s (%.3g ms each)",
-					name, float64(shortest)/1e6, LeastPeriods, t.Domain.ID, float64(period)/1e6)
+				return Aligned{}, fmt.Errorf("%s lasts %s, fewer than %d updates of %s (%s each)",
+					name, energy.DurationText(shortest), LeastPeriods, t.Domain.ID, energy.DurationText(period))
 			}
 			switch d, known := t.Duty(); {
 			case !known:
