@@ -9,8 +9,11 @@ import transformers  # noqa: E402
 import transformers.integrations.accelerate as accelerate  # noqa: E402
 import transformers.modeling_utils as modeling  # noqa: E402
 
+import compat  # noqa: E402
+import generating  # noqa: E402
 import loading  # noqa: E402
 import placing  # noqa: E402
+import reporting  # noqa: E402
 
 STANDS_IN = {0: "cpu", 1: "meta"}
 MODEL_BYTES, ROOM = 2 * 5_475_584, {}
@@ -78,5 +81,50 @@ assert placing.elements(model)["cpu"] < 5_475_584 // 4 and not warnings, placing
 # On one device nothing reads them.
 model, _, warnings = load(both, extra={"max_memory": {0: 1}})
 assert placing.in_use(model, None) == "single" and [w["key"] for w in warnings] == ["extra.max_memory"], warnings
+
+
+
+class Part:
+    """A parameter on a GPU."""
+
+    def __init__(self, gpu, elements):
+        self.device, self.numel = torch.device("cuda", gpu), lambda: elements
+
+
+class Engine(generating.Engine):
+    """An engine with a model on the second and the third GPU."""
+
+    def __init__(self, offloaded=()):
+        self.torch, self.ranks, self.model = torch, None, self
+        self.parts = [Part(1, 300), Part(2, 100), *offloaded]
+        self.gpus, self.input_device = placing.gpus(self), "cpu"
+        self.p, self.kv_bytes_per_token = {}, 1
+
+    def parameters(self):
+        return self.parts
+
+    def config(self, *_):
+        return None
+
+    def generate(self, *_, **__):
+        """Nothing: what its prompts take is in the figures below."""
+
+
+# The devices of the report are those that hold parameters.
+compat.gpu_uuid = lambda _, gpu: f"GPU-{gpu}"
+assert [(d["id"], d["kind"], d["rank"]) for d in reporting.devices(Engine())] == [("GPU-1", "gpu", 0), ("GPU-2", "gpu", 1)]
+elsewhere = torch.empty(50, device="meta")
+assert [(d["id"], d["kind"]) for d in reporting.devices(Engine([elsewhere]))] == [("GPU-1", "gpu"), ("GPU-2", "gpu"), ("cpu", "cpu")]
+
+# Each of them must have room for what its layers add to the cache.
+room = {1: (40, 100), 2: (20, 100)}  # free, in all; 50 are this process's
+torch.cuda.mem_get_info, torch.cuda.memory_reserved = room.__getitem__, lambda gpu: 50
+torch.cuda.max_memory_reserved = lambda gpu: 60
+torch.cuda.empty_cache = torch.cuda.reset_peak_memory_stats = lambda *_: None
+call = {"prompt_lengths": [3], "max_tokens": [5]}
+assert Engine().fits(call, b"", 7)  # 35 bytes: 26 and 9, where less than 30 and 10 are left
+assert not Engine().fits(call, b"", 8)
+room[1] = (20, 100)
+assert not Engine().fits(call, b"", 7)
 
 assert placing.ranges({0, 1, 2, 5, 7, 8}) == "0-2,5,7-8"

@@ -349,17 +349,23 @@ class Engine:
         return 0
 
     def fits(self, call, data, size):
-        torch, gpu = self.torch, self.gpus[0]
+        torch = self.torch
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(gpu)
+        for gpu in self.gpus:
+            torch.cuda.reset_peak_memory_stats(gpu)
         lengths, tokens = call["prompt_lengths"], max(call["max_tokens"])
         width = max(lengths)
         batch = torch.ones((size, width), dtype=torch.int64, device=self.input_device)
         self.model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=self.config(2, {"temperature": 0.0}, True))
         grows = int((self.kv_bytes_per_token or 0) * self.p.get("num_beams", 1) * size * tokens)
-        _, total = torch.cuda.mem_get_info(gpu)
-        others = total - torch.cuda.mem_get_info(gpu)[0] - torch.cuda.memory_reserved(gpu)
-        return torch.cuda.max_memory_reserved(gpu) + grows < total - others
+        held = placing.elements(self.model)
+        return all(self.has_room(gpu, grows * held[f"cuda:{gpu}"] / sum(held.values())) for gpu in self.gpus)
+
+    def has_room(self, gpu, grows):
+        """Whether a GPU has room for its layers' part of what the output adds."""
+        free, total = self.torch.cuda.mem_get_info(gpu)
+        others = total - free - self.torch.cuda.memory_reserved(gpu)
+        return self.torch.cuda.max_memory_reserved(gpu) + grows < total - others
 
     def tokenize(self, texts):
         if not hasattr(self, "tokenizer"):

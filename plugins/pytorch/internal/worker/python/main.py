@@ -1,7 +1,8 @@
 """The worker: it waits for calls of the plugin, one at a time.
 
-Reading order: wire.py (messages), loading.py, generating.py (the hot path),
-continuous.py (the other one), ranks.py (several workers for one model), problems.py
+Reading order: wire.py (messages), loading.py, placing.py (which device has what),
+generating.py (the hot path), continuous.py (the other one), ranks.py (several workers
+for one model), reporting.py (what is really in use), problems.py
 (how failures are told), compat.py (versions), names.py and probe.py (what can be
 known without an import).
 """
