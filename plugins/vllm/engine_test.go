@@ -23,7 +23,8 @@ import (
 )
 
 // These tests start a real vLLM on the CPU. `make test-engines` makes what they
-// need and names it in the environment.
+// need and names it in the environment. Those that look at no times run side by
+// side: a server's start is one thread.
 func fromEnvironment(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
@@ -215,11 +216,13 @@ func TestTokensCountsAndTimes(t *testing.T) {
 // that is killed leaves its engine, and one that is told to end waits for its clients.
 // The conformance suite kills the host.
 func TestDeaths(t *testing.T) {
+	t.Parallel()
 	for _, drill := range []struct {
 		victim string
 		signal syscall.Signal
 	}{{"the API server", syscall.SIGKILL}, {"the engine", syscall.SIGKILL}, {"the API server", syscall.SIGTERM}, {"the engine", syscall.SIGTERM}} {
 		t.Run(fmt.Sprintf("%s, %v", drill.victim, drill.signal), func(t *testing.T) {
+			t.Parallel()
 			b, report, _ := mustLoad(t, serverCell(t, sdk.LoopClosed))
 			api := int(report.Devices[0].PID)
 			family := append([]int{api}, descendants(api)...)
@@ -276,6 +279,7 @@ func TestDeaths(t *testing.T) {
 
 // Each flag of the table is one of this version's.
 func TestFlagsAreTheServers(t *testing.T) {
+	t.Parallel()
 	help := exec.Command(fromEnvironment(t, "LLEM_TEST_PYTHON"), "-m", "vllm.entrypoints.cli.main", "serve", "--help=all")
 	text, err := help.Output()
 	if err != nil {
@@ -299,6 +303,7 @@ func TestFlagsAreTheServers(t *testing.T) {
 }
 
 func TestBadCells(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change    func(*sdk.Cell)
 		code      sdk.Code
@@ -313,6 +318,7 @@ func TestBadCells(t *testing.T) {
 		"a model that kills the engine": {func(c *sdk.Cell) { c.Model.Path = fromEnvironment(t, "LLEM_TEST_NARROW_MODEL") }, sdk.EngineCrashed, "", "head"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cell := serverCell(t, sdk.LoopClosed)
 			c.change(&cell)
 			_, _, _, err := load(t, cell)

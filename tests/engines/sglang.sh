@@ -16,4 +16,4 @@ go mod edit -replace "github.com/llenergymeasure/llem/sdk=$root/sdk"
 go mod tidy
 go vet -tags engines .
 LLEM_TEST_PYTHON=$python LLEM_TEST_MODEL=$model LLEM_TEST_GOLDEN=$root/tests/engines/golden.json \
-  go test -count=1 -timeout 20m -tags engines .
+  go test -count=1 -parallel 2 -timeout 20m -tags engines .

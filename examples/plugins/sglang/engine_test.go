@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 }
 
 // These tests start a real SGLang on the CPU. `make test-engines` makes what they
-// need and names it in the environment.
+// need and names it in the environment. Those that look at no times run side by
+// side: a server's start is one thread.
 func fromEnvironment(name string) string {
 	value := os.Getenv(name)
 	if value == "" {
@@ -245,6 +246,7 @@ func killedAtWork(t *testing.T, b sdk.Backend, family []int, pid int) {
 }
 
 func TestDeathOfTheScheduler(t *testing.T) {
+	t.Parallel()
 	b, report, _, err := load(t, serverCell())
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +257,7 @@ func TestDeathOfTheScheduler(t *testing.T) {
 
 // A host that is killed takes the plugin, the server and its engine with it.
 func TestDeathOfTheHost(t *testing.T) {
+	t.Parallel()
 	killed := exec.Command(os.Args[0])
 	killed.Env = append(os.Environ(), "LLEM_TEST_HOST="+build(t), "LLEM_TEST_DIR="+t.TempDir())
 	killed.Stderr = os.Stderr
@@ -313,6 +316,7 @@ func hostForEver(plugin string) error {
 
 // Each flag of the table is one of this version's.
 func TestFlagsAreTheServers(t *testing.T) {
+	t.Parallel()
 	text, err := exec.Command(fromEnvironment("LLEM_TEST_PYTHON"), "-m", "sglang.launch_server", "--help").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -335,6 +339,7 @@ func TestFlagsAreTheServers(t *testing.T) {
 }
 
 func TestBadCells(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change    func(*sdk.Cell)
 		code      sdk.Code
@@ -344,6 +349,7 @@ func TestBadCells(t *testing.T) {
 		"a model": {func(c *sdk.Cell) { c.Model.Path = "/no/such/model" }, sdk.ModelMissing, "model.id", "/no/such/model"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cell := serverCell()
 			c.change(&cell)
 			_, _, _, err := load(t, cell)
