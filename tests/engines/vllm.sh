@@ -14,7 +14,7 @@ m.HIDDEN, m.HEAD_DIM = 128, 16
 m.write(pathlib.Path(sys.argv[1]))' "$work/narrow")
 go vet -tags engines ./plugins/vllm
 LLEM_TEST_PYTHON=$vllm/bin/python LLEM_TEST_MODEL=$model LLEM_TEST_GOLDEN=$PWD/tests/engines/golden.json LLEM_TEST_NARROW_MODEL=$work/narrow \
-  go test -count=1 -timeout 20m -tags engines ./plugins/vllm
+  go test -count=1 -parallel 2 -timeout 20m -tags engines ./plugins/vllm
 
 # The example as a new user runs it, in the active environment, but once and with
 # windows as short as they may be.
