@@ -16,14 +16,15 @@ go vet -tags engines ./plugins/vllm
 LLEM_TEST_PYTHON=$vllm/bin/python LLEM_TEST_MODEL=$model LLEM_TEST_GOLDEN=$PWD/tests/engines/golden.json LLEM_TEST_NARROW_MODEL=$work/narrow \
   go test -count=1 -parallel 2 -timeout 20m -tags engines ./plugins/vllm
 
-# The example as a new user runs it, in the active environment, but once and with
-# windows as short as they may be.
-sed 's/^window_s = .*/window_s = 4/' examples/vllm-concurrency.toml >"$work/vllm-concurrency.toml"
+# The examples as a new user runs them, in the active environment, but once and with
+# waits and windows as short as they may be: no joules are checked here.
+short='s/^\[protocol\]$/&\nidle_s = 0.2\nconditioning_s = 0.5/; s/^window_s = .*/window_s = 4/'
+sed "$short" examples/vllm-concurrency.toml >"$work/vllm-concurrency.toml"
 VIRTUAL_ENV=$vllm OMP_NUM_THREADS=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
   build/llem run --quiet --cycles 1 --plugin-dir build/plugins --out "$work/results" "$work/vllm-concurrency.toml"
 
 # The same work through it and through transformers, which its environment has, too.
-cp examples/vllm-vs-pytorch.toml "$work"
+sed "$short" examples/vllm-vs-pytorch.toml >"$work/vllm-vs-pytorch.toml"
 VIRTUAL_ENV=$vllm OMP_NUM_THREADS=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 \
   build/llem run --quiet --cycles 1 --plugin-dir build/plugins --out "$work/compared" "$work/vllm-vs-pytorch.toml"
 python=$(tests/engines/environment.sh python tests/engines/requirements.txt pyarrow,pytest,numpy)
