@@ -157,7 +157,11 @@ func (c Cell) fitted(fits map[string]*fit) phase.Split {
 	if f.err != nil {
 		return phase.NotFitted(f.err)
 	}
-	return phase.FromFit(c.phaseSpec(), f.fit, c.context())
+	context := c.context()
+	if math.IsNaN(context) || math.IsInf(context, 0) {
+		return phase.NotFitted(errors.New("no request ended in its windows, so the tokens before an output token are not known; lengthen protocol.window_s"))
+	}
+	return phase.FromFit(c.phaseSpec(), f.fit, context)
 }
 
 // context is how many tokens stand before an output token in the cell's windows, on
@@ -243,6 +247,9 @@ func pointOf(t result.Trial, s shape) (phase.Point, error) {
 		*one.to = float64(*one.after - *one.before)
 	}
 	requests := float64(t.Run.Requests - t.Run.Failed)
+	if requests <= 0 { // else one such Run would spoil the fit of all
+		return phase.Point{}, errors.New("no request of the whole Run succeeded")
+	}
 	// A token of a request has the prompt before it and, on average, half of the
 	// output. Where lengths vary, their means stand for them.
 	context := (p.PrefillTokens + p.DecodeTokens/2) / requests

@@ -202,6 +202,38 @@ func TestRegressedDecodeIsAtTheCellsContext(t *testing.T) {
 	}
 }
 
+// A Run or windows without a request have no context: they say so, and the other cells
+// keep their joules.
+func TestRegressionWithoutARequest(t *testing.T) {
+	const odd = "c8-512-128"
+	for want, change := range map[string]func(*result.Trial){
+		"": func(t *result.Trial) { t.Run.Failed = t.Run.Requests },
+		"E: no request ended in its windows": func(t *result.Trial) {
+			for w := range t.Windows {
+				t.Windows[w].Requests = 0
+			}
+		},
+	} {
+		list := fittedStudy(1, 8)
+		for i := range list {
+			if list[i].Cell.ID == odd {
+				change(&list[i])
+			}
+		}
+		for _, c := range Summarize(list, nil, Options{}).Cells {
+			if c.ID == odd && want != "" {
+				if !strings.Contains(c.Phase.Reason(), want) {
+					t.Errorf("%s: %q, want %q", c.Label, c.Phase.Reason(), want)
+				}
+			} else if c.Phase.Method != phase.Regression {
+				t.Errorf("%s: %s", c.Label, c.Phase.Reason())
+			} else if want == "" && (c.Phase.Fit.LeftOut != 1 || c.Phase.Fit.LeftOutWhy != "no request of the whole Run succeeded") {
+				t.Errorf("%s: left out %d, %q", c.Label, c.Phase.Fit.LeftOut, c.Phase.Fit.LeftOutWhy)
+			}
+		}
+	}
+}
+
 // Loads that make no point of the fit are counted, with what they lack.
 func TestAFitTellsOfLoadsThatAreNotInIt(t *testing.T) {
 	list := fittedStudy(1, 8)
