@@ -14,11 +14,14 @@ type stages struct {
 
 	mu   sync.Mutex
 	open []func() // by index in known; nil = not open
-	over bool
+	// percent is what was last told of each: a bar draws itself many times without
+	// moving, and each thing told is in the trial's record.
+	percent []float64
+	over    bool
 }
 
 func newStages(known []Stage, progress *sdk.Progress) *stages {
-	return &stages{known: known, progress: progress, open: make([]func(), len(known))}
+	return &stages{known: known, progress: progress, open: make([]func(), len(known)), percent: make([]float64, len(known))}
 }
 
 // tell looks at a line. After close it does nothing.
@@ -32,12 +35,14 @@ func (s *stages) tell(line string) {
 		switch {
 		case s.open[i] == nil && stage.Begin.MatchString(line):
 			s.open[i] = s.progress.Begin(stage.Kind, line)
+			s.percent[i] = 0
 		case s.open[i] != nil && stage.End.MatchString(line):
 			s.open[i]()
 			s.open[i] = nil
 		case s.open[i] != nil && stage.Progress != nil:
 			if match := stage.Progress.FindStringSubmatch(line); match != nil {
-				if percent, err := strconv.ParseFloat(match[1], 64); err == nil && percent >= 0 && percent <= 100 {
+				if percent, err := strconv.ParseFloat(match[1], 64); err == nil && percent >= 0 && percent <= 100 && percent != s.percent[i] {
+					s.percent[i] = percent
 					s.progress.Report(stage.Kind, percent/100, line)
 				}
 			}
