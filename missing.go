@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,21 +15,26 @@ import (
 	"github.com/llenergymeasure/llem/core/result"
 )
 
+// noPlan is of trials beside which no plan lies, though each run writes one before the
+// first trial: others that are gone could not be missed.
+var noPlan = result.Problem{Code: result.ProblemPlan, File: "plan-1.json", Message: "plan-1.json is missing: whether trials are missing is not known; copy it back"}
+
 // readPlans reads the plans of a result directory. What cannot be read is named
 // in problems.
 func readPlans(dir string) (plans []plan.Plan, problems []result.Problem) {
-	paths, err := filepath.Glob(filepath.Join(dir, "plan-*.json"))
+	names, err := fs.Glob(os.DirFS(dir), "plan-*.json") // brackets in dir are no pattern
 	if err != nil {
 		return nil, []result.Problem{{Code: result.ProblemPlan, Message: err.Error()}}
 	}
-	for _, path := range paths {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
 		var p plan.Plan
 		text, err := os.ReadFile(path)
 		if err == nil {
 			err = json.Unmarshal(text, &p)
 		}
 		if err != nil {
-			problems = append(problems, result.Problem{Code: result.ProblemPlan, File: filepath.Base(path), Message: fmt.Sprintf("read %s: %v; whether trials are missing is not known", path, err)})
+			problems = append(problems, result.Problem{Code: result.ProblemPlan, File: name, Message: fmt.Sprintf("read %s: %v; whether trials are missing is not known", path, err)})
 			continue
 		}
 		plans = append(plans, p)

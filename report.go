@@ -78,7 +78,9 @@ func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) Reported {
 		problems = append(problems, result.Problem{Code: result.ProblemFactors, File: "factors.json", Message: err.Error()})
 	}
 	plans, unread := readPlans(dir)
-	problems = append(problems, unread...)
+	if problems = append(problems, unread...); len(plans)+len(unread) == 0 && len(r.Trials)+len(r.Failed) > 0 {
+		problems = append(problems, noPlan)
+	}
 	o := report.Options{Dir: filepath.Clean(dir)}
 	o.Order, o.Baseline = planned(plans)
 	o.Factors, r.Note = chooseFactors(stored, report.FactorsOf(user), from)
