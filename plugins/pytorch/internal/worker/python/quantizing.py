@@ -3,8 +3,6 @@ random weights, which are in no file that could be quantised while loading."""
 
 from problems import Problem
 
-SCHEMES = ("bnb_int8", "bnb_nf4", "torchao_int8", "torchao_int4")
-
 
 def config(torch, scheme):
     import transformers
@@ -18,7 +16,8 @@ def config(torch, scheme):
 
 def in_use(model):
     """The scheme by the classes in which weights are stored: "none" for plain tensors,
-    None for one that has no name here."""
+    for one that has no name here the method that the checkpoint gives itself, or the
+    class."""
     found = set()
     for parameter in model.parameters():
         for tensor in (parameter, parameter.data):
@@ -29,10 +28,13 @@ def in_use(model):
                 found.add(f"bnb_{getattr(tensor, 'quant_type', '4bit')}")
             elif kind.__module__.startswith("torchao"):
                 found.add("torchao_" + ("int4" if "Int4" in kind.__name__ or getattr(tensor, "quant_max", None) == 15 else "int8" if is_int8(tensor) else kind.__name__))
-    if not found:
-        return "none" if getattr(model, "hf_quantizer", None) is None else None
-    name = found.pop()
-    return name if not found and name in SCHEMES else None
+    if found:
+        return "+".join(sorted(found))
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is None:
+        return "none"
+    method = getattr(quantizer.quantization_config, "quant_method", type(quantizer).__name__)
+    return str(getattr(method, "value", method))
 
 
 def is_int8(tensor):
