@@ -157,21 +157,27 @@ func (c Cell) fitted(fits map[string]*fit) phase.Split {
 	if f.err != nil {
 		return phase.NotFitted(f.err)
 	}
-	context := c.context()
-	if math.IsNaN(context) || math.IsInf(context, 0) {
-		return phase.NotFitted(errors.New("no request ended in its windows, so the tokens before an output token are not known; lengthen protocol.window_s"))
+	context, err := c.context()
+	if err != nil {
+		return phase.NotFitted(err)
 	}
 	return phase.FromFit(c.phaseSpec(), f.fit, context)
 }
 
 // context is how many tokens stand before an output token in the cell's windows, on
 // average: the prompt, and half of the output.
-func (c Cell) context() float64 {
-	var requests, tokens float64
+func (c Cell) context() (float64, error) {
+	var requests, prompts, outputs float64
 	for _, w := range c.works() {
-		requests, tokens = requests+w.Requests, tokens+w.PromptTokens+w.OutputTokens/2
+		requests, prompts, outputs = requests+w.Requests, prompts+w.PromptTokens, outputs+w.OutputTokens
 	}
-	return tokens / requests
+	switch {
+	case requests == 0:
+		return 0, errors.New("no request ended in its windows, so the tokens before an output token are not known; lengthen protocol.window_s")
+	case outputs <= requests:
+		return 0, errors.New("it decodes nothing: prefill yields the only output token of its requests")
+	}
+	return (prompts + outputs/2) / requests, nil
 }
 
 // shape is what method E varies, and the deployment that it holds for.

@@ -213,6 +213,11 @@ func TestRegressionWithoutARequest(t *testing.T) {
 				t.Windows[w].Requests = 0
 			}
 		},
+		"E: it decodes nothing": func(t *result.Trial) {
+			for w := range t.Windows {
+				t.Windows[w].OutputTokens = t.Windows[w].Requests
+			}
+		},
 	} {
 		list := fittedStudy(1, 8)
 		for i := range list {
