@@ -44,11 +44,13 @@ func (p Point) regressors() [parts]float64 {
 
 var partNames = [parts]string{"time", "engine steps", "prefill tokens", "decode tokens", "the context that decoding reads"}
 
-// What a design must have, and how good the fit must be. The limits come from
+// LeastShapes is how many shapes method E needs.
+const LeastShapes = 8
+
+// What else a design must have, and how good the fit must be. The limits come from
 // fits on a real server: with one concurrency the coefficients were negative at
 // a residual of 0.3 %.
 const (
-	leastShapes     = 8
 	mostCorrelation = 0.95
 	// A coefficient's variance may be so many times that of a design whose
 	// regressors had nothing in common: this sees several that hang together,
@@ -118,8 +120,8 @@ func Regress(points []Point) (Fit, error) {
 		shapes[p.Shape], levels[p.Concurrency] = true, true
 	}
 	switch {
-	case len(shapes) < leastShapes:
-		return Fit{}, fmt.Errorf("%d shapes, of %d that are needed; sweep prompt and output lengths and concurrency", len(shapes), leastShapes)
+	case len(shapes) < LeastShapes:
+		return Fit{}, fmt.Errorf("%d shapes, of %d that are needed; sweep prompt and output lengths and concurrency", len(shapes), LeastShapes)
 	case idle == 0:
 		return Fit{}, fmt.Errorf("no idle stretch with the model loaded; set protocol.idle_s")
 	case len(levels) < leastConcurrency:

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -80,9 +81,26 @@ func (p *printer) noPhases() {
 			hint = "protocol.phase_probes = true may give it; "
 		}
 		p.paragraph("no energy by phase%s (%sthe reasons are in summary.csv)", of, hint)
+		// A study that was made for it wants to know; others did not ask.
+		if len(p.s.Probes) > 0 || len(p.s.Cells) >= phase.LeastShapes {
+			p.refusals()
+		}
 	}
 	if trials, excluded, failed := p.probeCounts(); trials+excluded+failed > 0 {
 		p.paragraph("probe trials, in no ranking: %d used, %d excluded, %d failed", trials, excluded, failed)
+	}
+}
+
+// refusals says why each method gave nothing, by the first cell without phases.
+func (p *printer) refusals() {
+	i := slices.IndexFunc(p.s.Cells, func(c Cell) bool { return c.Phase != nil && c.Phase.Method == "" })
+	first := p.s.Cells[i]
+	for _, method := range slices.Sorted(maps.Keys(first.Phase.Refused)) {
+		why, where := first.Phase.Refused[method], ""
+		if slices.ContainsFunc(p.s.Cells[i:], func(c Cell) bool { return c.Phase != nil && c.Phase.Method == "" && c.Phase.Refused[method] != why }) {
+			where = ", for example in " + first.Label
+		}
+		p.within(footerWidth, "  %s%s: %s", method, where, why)
 	}
 }
 
