@@ -126,7 +126,7 @@ func (r Report) Warnings() []sdk.Warning {
 		warn("memory_limit", "answers held up to %d bytes: %d times they were decoded while sockets may have waited, and %d requests were given up", r.MostMemoryBytes, r.BusyDecodes, r.OverMemory)
 	}
 	if r.ClockSteps > 0 {
-		warn("client_clock_step", "the wall clock was set %d times in the Run; stamps around it are the generator's own", r.ClockSteps)
+		warn("client_clock_step", "the wall clock was set in the Run (%d times); stamps around it are the generator's own", r.ClockSteps)
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Failures)) {
 		warn("request_errors", "%d requests failed as %s; the first: %s", r.Failures[code], code, r.First[code])
