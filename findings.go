@@ -103,5 +103,5 @@ func studyKey(cell *study.Cell, path string) string {
 			return path
 		}
 	}
-	return "backends." + cell.Instance + "." + path
+	return strings.TrimSuffix("backends."+cell.Instance+"."+path, ".") // some findings are of no key
 }

@@ -74,7 +74,7 @@ func (s *suite) settle(ctx context.Context, p *host.Plugin) error {
 		}
 		for _, d := range verdicts[0].Diagnostics {
 			if d.Severity == sdk.SeverityError {
-				why = append(why, strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "))
+				why = append(why, strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": "))
 			}
 		}
 	}
