@@ -14,7 +14,7 @@ func TestExamplesOfBackendsAreDryRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
-	for _, name := range []string{"pytorch", "tensorrt", "vllm"} {
+	for _, name := range []string{"ggml", "pytorch", "tensorrt", "vllm"} {
 		for _, argv := range [][]string{
 			{"go", "build", "-o", filepath.Join(dir, name), "./plugins/" + name},
 			{command, "plugins", "install", "--dir", plugins, filepath.Join(dir, name)},
@@ -25,6 +25,7 @@ func TestExamplesOfBackendsAreDryRun(t *testing.T) {
 		}
 	}
 	for name, plan := range map[string]string{
+		"phases.toml":        "4 trials in 2 blocks",
 		"pytorch-batch.toml": "9 trials in 3 blocks", "pytorch-dtype.toml": "6 trials in 3 blocks",
 		"pytorch-tensor-parallel.toml": "6 trials in 3 blocks",
 		"tensorrt-backends.toml":       "30 trials in 5 blocks",
