@@ -60,26 +60,21 @@ func planned(plans []plan.Plan) (order []string, baseline string) {
 // neither published nor failed was never run, or was lost. Those that known problems
 // are about have been told of.
 func missingTrials(plans []plan.Plan, known []result.Problem, lists ...[]result.Trial) []result.Problem {
-	type place struct {
-		cell  string
-		block int
-	}
-	there := map[place]bool{}
+	there := map[string]bool{}
 	for _, list := range lists {
 		for _, t := range list {
-			there[place{t.Cell.ID, t.Block}] = true
+			there[result.RunDir(t.Cell.ID, t.Block)] = true
 		}
 	}
-	told := func(cell string, block int) bool {
-		in := result.RunDir(cell, block) + "/"
-		return slices.ContainsFunc(known, func(p result.Problem) bool { return strings.HasPrefix(p.File, in) })
+	told := func(dir string) bool {
+		return slices.ContainsFunc(known, func(p result.Problem) bool { return strings.HasPrefix(p.File, dir+"/") })
 	}
 	var problems []result.Problem
 	for _, p := range plans {
 		for _, cell := range p.Cells {
 			var blocks []string
 			for _, b := range p.Blocks {
-				if !there[place{cell.ID, b.Index}] && !told(cell.ID, b.Index) {
+				if dir := result.RunDir(cell.ID, b.Index); !there[dir] && !told(dir) {
 					blocks = append(blocks, strconv.Itoa(b.Index+1))
 				}
 			}

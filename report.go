@@ -32,16 +32,12 @@ const (
 
 // Lost counts the planned trials that failed and were not measured another time.
 func (r Reported) Lost() int {
-	type place struct {
-		cell  string
-		block int
-	}
-	lost := map[place]bool{}
+	lost := map[string]bool{}
 	for _, t := range r.Failed {
-		lost[place{t.Cell.ID, t.Block}] = true
+		lost[result.RunDir(t.Cell.ID, t.Block)] = true
 	}
 	for _, t := range r.Trials {
-		delete(lost, place{t.Cell.ID, t.Block})
+		delete(lost, result.RunDir(t.Cell.ID, t.Block))
 	}
 	return len(lost)
 }

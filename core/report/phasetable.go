@@ -66,16 +66,17 @@ func significant(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 // noPhases says in one line which cells have no phases, since each method has its
 // own reason, and what there was of probes.
 func (p *printer) noPhases() {
-	var without []string
+	var without []Cell
+	var labels []string
 	for _, c := range p.s.Cells {
 		if c.Phase != nil && c.Phase.Method == "" {
-			without = append(without, c.Label)
+			without, labels = append(without, c), append(labels, c.Label)
 		}
 	}
 	if len(without) > 0 {
 		of, hint := "", ""
 		if len(without) < len(p.s.Cells) {
-			of = " of " + some(without)
+			of = " of " + some(labels)
 		}
 		if len(p.s.Probes) == 0 {
 			hint = "protocol.phase_probes = true may give it; "
@@ -83,7 +84,7 @@ func (p *printer) noPhases() {
 		p.paragraph("no energy by phase%s (%sthe reasons are in summary.csv)", of, hint)
 		// A study that was made for it wants to know; others did not ask.
 		if len(p.s.Probes) > 0 || len(p.s.Cells) >= phase.LeastShapes {
-			p.refusals()
+			p.refusals(without)
 		}
 	}
 	if trials, excluded, failed := p.probeCounts(); trials+excluded+failed > 0 {
@@ -91,13 +92,12 @@ func (p *printer) noPhases() {
 	}
 }
 
-// refusals says why each method gave nothing, by the first cell without phases.
-func (p *printer) refusals() {
-	i := slices.IndexFunc(p.s.Cells, func(c Cell) bool { return c.Phase != nil && c.Phase.Method == "" })
-	first := p.s.Cells[i]
+// refusals says why each method gave nothing, by the first of the cells without phases.
+func (p *printer) refusals(without []Cell) {
+	first := without[0]
 	for _, method := range slices.Sorted(maps.Keys(first.Phase.Refused)) {
 		why, where := first.Phase.Refused[method], ""
-		if slices.ContainsFunc(p.s.Cells[i:], func(c Cell) bool { return c.Phase != nil && c.Phase.Method == "" && c.Phase.Refused[method] != why }) {
+		if slices.ContainsFunc(without, func(c Cell) bool { return c.Phase.Refused[method] != why }) {
 			where = ", for example in " + first.Label
 		}
 		p.within(footerWidth, "  %s%s: %s", method, where, why)
