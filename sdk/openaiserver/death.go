@@ -46,13 +46,13 @@ func findFault(e *Engine, lines []string) (string, Fault) {
 	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
 		return strings.TrimSpace(line) == "" || frames.MatchString(line) || passedOver.MatchString(line)
 	})
-	for i, f := range append(append([]Fault{}, e.Faults...), usualFaults...) {
-		usual := i >= len(e.Faults) // such words stand in warnings of servers that are well, too
-		for _, line := range lines {
-			if f.Line.MatchString(line) && !(usual && harmless.MatchString(line)) {
-				return line, f
-			}
-		}
+	if line, fault, ok := matchFault(e.Faults, lines); ok {
+		return line, fault
+	}
+	// The usual words stand in warnings of servers that are well, too.
+	grave := slices.DeleteFunc(slices.Clone(lines), harmless.MatchString)
+	if line, fault, ok := matchFault(usualFaults, grave); ok {
+		return line, fault
 	}
 	for _, wanted := range []func(string) bool{
 		func(line string) bool {
@@ -68,6 +68,16 @@ func findFault(e *Engine, lines []string) (string, Fault) {
 		}
 	}
 	return "", Fault{Code: sdk.EngineCrashed}
+}
+
+// matchFault returns the first fault of the list that knows a line, and that line.
+func matchFault(faults []Fault, lines []string) (string, Fault, bool) {
+	for _, f := range faults {
+		if i := slices.IndexFunc(lines, f.Line.MatchString); i >= 0 {
+			return lines[i], f, true
+		}
+	}
+	return "", Fault{}, false
 }
 
 // died explains a server that ended on its own.
