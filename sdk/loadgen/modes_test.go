@@ -57,6 +57,7 @@ func TestModes(t *testing.T) {
 		{mode: mockserver.CutNicely, failure: "stream_cut: "},
 		{mode: mockserver.ErrorEvent, failure: "error_event: {\"message\":\"EngineCore died"},
 		{mode: mockserver.GivenUp, failure: "server_aborted: the server ended the request as \"abort\" after 4 events"},
+		{mode: mockserver.GivenUpSoon, failure: "server_aborted: the server ended the request without output"},
 		{mode: mockserver.Busy, failure: "http_429: {\"error\":\"busy\"} (Retry-After: 2)"},
 		{mode: mockserver.Broken, failure: "http_500: "},
 		{mode: mockserver.NoStream, failure: "not_a_stream: "},

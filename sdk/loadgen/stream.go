@@ -231,6 +231,10 @@ func (s *stream) verdict() string {
 		return text
 	case s.failure != "":
 		return s.failure
+	case complete && a.finish == "" && len(a.chunks) == 0 && a.output == 0:
+		// vLLM leaves out events without output, and with them the reason of a request
+		// that it drops before its first token.
+		return "server_aborted: the server ended the request without output and without a finish reason"
 	case gaveUp[a.finish]:
 		return fmt.Sprintf("server_aborted: the server ended the request as %q after %d events with output", a.finish, len(a.chunks))
 	case complete:

@@ -46,6 +46,7 @@ const (
 	CutNicely   Mode = "the body ends in order, without finish reason, usage or [DONE]"
 	ErrorEvent  Mode = "an error event in the stream"
 	GivenUp     Mode = "requests that the server drops, in order"
+	GivenUpSoon Mode = "requests that the server drops before their first token, in order"
 	Busy        Mode = "429 with Retry-After"
 	Broken      Mode = "500"
 	Strict      Mode = "unknown members refused, as trtllm-serve"
@@ -179,6 +180,8 @@ func (s *Server) answer(c net.Conn, q query) error {
 		events = append(events[:half:half], `{"error":{"message":"EngineCore died","type":"InternalServerError","code":500}}`)
 	case GivenUp:
 		events = append(events[:half:half], `{"choices":[{"index":0,"text":"","token_ids":[],"finish_reason":"abort"}]}`)
+	case GivenUpSoon:
+		events = []string{`{"choices":[],"usage":{"prompt_tokens":3,"total_tokens":3,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":0}}}`}
 	case BrokenEvent:
 		events[half] = `{"choices":[{"text":"x`
 	case CutNicely, Cut, CutInEvent, Stall:
