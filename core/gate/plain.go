@@ -77,7 +77,7 @@ func Notes() []Plain {
 		{"spread_below_edge_model", "loads agree better than the sensor's edges should let them: the interval may be too narrow"},
 		{"unequal_windows", "loads have different numbers of windows"},
 		{"unequal_variance", "arms differ in spread and are not pooled"},
-		{"incomplete_blocks", "blocks without all arms were left out of a comparison"},
+		{"incomplete_blocks", "a ratio is of fewer blocks than the row of one of its cells, or joules by phase of fewer than were run: the message says which"},
 		{"interval_below_zero", "an interval of what cannot be negative goes below zero: too few samples"},
 	}
 }

@@ -59,12 +59,12 @@ func (g *Group) compare(cells []Cell, o Options, warnings *warningList) {
 				"compare.baseline cannot be compared with (%s), so %s stands in for it", cells[i].NotCompared, arms[at].Name)}, cells[i].Label)
 		}
 	}
-	others := []stats.Arm{}
+	others, candidates := []stats.Arm{}, []int{}
 	for k, arm := range arms {
 		switch {
 		case k == at:
 		case sharesBlock(arms[at], arm):
-			others = append(others, arm)
+			others, candidates = append(others, arm), append(candidates, compared[k])
 		default:
 			cells[compared[k]].NotCompared = "it shares no block with " + arms[at].Name
 		}
@@ -79,7 +79,9 @@ func (g *Group) compare(cells []Cell, o Options, warnings *warningList) {
 		return
 	}
 	g.Comparisons, g.BaselineBy = list, by
-	for _, c := range list {
+	for i, c := range list {
+		cells[compared[at]].otherBlocks(c)
+		cells[candidates[i]].otherBlocks(c)
 		for _, w := range c.Warnings {
 			warnings.add(Warning{Code: w.Code, Severity: energy.SeverityWarning, Message: w.Message, worse: farness(w.Value)}, c.Candidate)
 		}
@@ -97,6 +99,21 @@ func (c Cell) arm() stats.Arm {
 		arm.Values[t.Block] = sum / float64(len(t.Windows))
 	}
 	return arm
+}
+
+// otherBlocks marks the cell's J/token where its row is the mean over other blocks than
+// a ratio of it, so that the two numbers do not hang together exactly.
+func (c *Cell) otherBlocks(ratio stats.Comparison) {
+	if slices.Equal(c.Blocks, ratio.Blocks) {
+		return
+	}
+	for _, w := range ratio.Warnings {
+		for i := range c.Estimates {
+			if e := &c.Estimates[i]; w.Code == stats.CodeIncompleteBlocks && e.Metric == MetricEnergyPerToken && !e.Has(w.Code) {
+				e.Warnings = append(e.Warnings, w)
+			}
+		}
+	}
 }
 
 func sharesBlock(a, b stats.Arm) bool {

@@ -154,7 +154,7 @@ func (p *printer) comparisons() {
 			}
 			said = true
 			if c.Lo == nil || c.Hi == nil {
-				p.paragraph("  %s / %s: not compared: %s", c.Candidate, c.Baseline, reason(c))
+				p.paragraph("  %s / %s: not compared: %s%s", c.Candidate, c.Baseline, reason(c), basis(c))
 				continue
 			}
 			mark := ""
@@ -164,18 +164,28 @@ func (p *printer) comparisons() {
 			d := min(3, decimals(stats.Estimate{Centre: c.Ratio, Lo: c.Lo, Hi: c.Hi}))
 			ratio := fmt.Sprintf("%s / %s = %s%s× [%s, %s]", c.Candidate, c.Baseline, mark, digits(c.Ratio, d), digits(*c.Lo, d), digits(*c.Hi, d))
 			if c.Resolved {
-				p.paragraph("  %s (%d blocks, p = %s)", ratio, c.N, pText(c))
+				p.paragraph("  %s (%d blocks, p = %s)%s", ratio, c.N, pText(c), basis(c))
 				continue
 			}
 			floor := ""
 			if c.MDDRel != nil {
 				floor = "; these " + strconv.Itoa(c.N) + " blocks would show one of " + difference(*c.MDDRel) + " or more"
 			}
-			p.paragraph("  %s, no difference resolved%s", ratio, floor)
+			p.paragraph("  %s, no difference resolved%s%s", ratio, floor, basis(c))
 		}
 		p.optimism(g)
 	}
 	p.notCompared(said)
+}
+
+// basis says which blocks a ratio is of where a row beside it is of others.
+func basis(c stats.Comparison) string {
+	for _, w := range c.Warnings {
+		if w.Code == stats.CodeIncompleteBlocks {
+			return "; of " + stats.BlockText(c.Blocks) + " only, the rows hold others, too"
+		}
+	}
+	return ""
 }
 
 // optimism warns of the first row of many: that it came out lowest is partly luck.

@@ -81,6 +81,8 @@ type Cell struct {
 	Trials   int `json:"trials"`
 	Excluded int `json:"excluded"`
 	Failed   int `json:"failed"`
+	// Blocks of the trials in the estimates, by number, ascending.
+	Blocks []int `json:"blocks"`
 
 	// Estimates of the headline, by the Metric constants.
 	Estimates []stats.Estimate `json:"estimates"`
@@ -247,7 +249,7 @@ func collect(trials, failed []result.Trial) []Cell {
 			i = len(cells)
 			cells = append(cells, Cell{
 				ID: t.Cell.ID, Label: cmp.Or(t.Cell.Label, t.Cell.ID), Instance: t.Cell.Instance, Axes: t.Cell.Axes,
-				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Regime: cmp.Or(t.Regime, study.RegimeHot), Sources: []string{}, Devices: []string{},
+				Boundary: t.Boundary, Grouped: t.Cell.Grouped, WorkHash: work, Model: model, Regime: cmp.Or(t.Regime, study.RegimeHot), Sources: []string{}, Devices: []string{}, Blocks: []int{},
 				probe: t.Cell.Probe, probeID: t.Cell.ProbeID,
 			})
 		}
@@ -263,6 +265,9 @@ func collect(trials, failed []result.Trial) []Cell {
 		}
 		c.Trials++
 		c.loads = append(c.loads, t)
+		if i, there := slices.BinarySearch(c.Blocks, t.Block); !there {
+			c.Blocks = slices.Insert(c.Blocks, i, t.Block)
+		}
 	}
 	for _, t := range failed {
 		// A trial that failed early knows neither boundary nor workload.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -49,9 +51,9 @@ func CompareBlocks(spec Spec, baseline Arm, others []Arm) ([]Comparison, error) 
 			c = newComparison(spec, MethodBlocksPool, len(shared))
 			c.fill(diff, pooled.se, pooled.df)
 		}
-		c.Baseline, c.Candidate = baseline.Name, arm.Name
+		c.Baseline, c.Candidate, c.Blocks = baseline.Name, arm.Name, shared
 		if left > 0 {
-			c.Warnings = append(c.Warnings, Warning{Code: CodeIncompleteBlocks, Message: fmt.Sprintf("%d blocks hold only one of the two and are left out", left)})
+			c.Warnings = append(c.Warnings, Warning{Code: CodeIncompleteBlocks, Message: otherBasis(shared, baseline, arm), Value: number(float64(left))})
 		}
 		if unequal {
 			c.Warnings = append(c.Warnings, Warning{Code: CodeUnequalSpread, Message: "the arms differ in spread, so each pair has its own error"})
@@ -128,6 +130,38 @@ func (a Arm) ordered(blocks []int) []float64 {
 		out[i] = a.Values[b]
 	}
 	return out
+}
+
+// otherBasis says that a ratio and the means of its two arms are not of the same
+// blocks. Like all texts it counts blocks from 1.
+func otherBasis(shared []int, arms ...Arm) string {
+	var means []string
+	for _, arm := range arms {
+		if own := slices.Sorted(maps.Keys(arm.Values)); len(own) > len(shared) {
+			means = append(means, fmt.Sprintf("the mean of %s is of %s", arm.Name, BlockText(own)))
+		}
+	}
+	return fmt.Sprintf("%s / %s is of %s, which both have; %s", arms[1].Name, arms[0].Name, BlockText(shared), strings.Join(means, ", "))
+}
+
+// BlockText names sorted block numbers, from 0, as people count them: "blocks 1-3, 5".
+func BlockText(blocks []int) string {
+	var runs []string
+	for i := 0; i < len(blocks); {
+		last := i
+		for last+1 < len(blocks) && blocks[last+1] == blocks[last]+1 {
+			last++
+		}
+		run := strconv.Itoa(blocks[i] + 1)
+		if last > i {
+			run += "-" + strconv.Itoa(blocks[last]+1)
+		}
+		runs, i = append(runs, run), last+1
+	}
+	if len(blocks) == 1 {
+		return "block " + runs[0]
+	}
+	return "blocks " + strings.Join(runs, ", ")
 }
 
 // sharedBlocks lists the blocks that both arms ran, and counts the others.

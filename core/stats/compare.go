@@ -17,6 +17,9 @@ type Comparison struct {
 
 	// N is the number of pairs, or of the smaller group.
 	N int `json:"n"`
+	// Blocks that were paired, by number; nil where values of no common block are
+	// compared.
+	Blocks []int `json:"blocks,omitempty"`
 	// Ratio is candidate/baseline; Lo and Hi its interval at Confidence.
 	Ratio float64  `json:"ratio"`
 	Lo    *float64 `json:"lo"`

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,11 +173,20 @@ func TestCompareBlocksPools(t *testing.T) {
 	// A missing block: pairs on what both have, and it is said.
 	delete(arms[1].Values, 3)
 	got, err = CompareBlocks(joulePerToken, arms[0], arms[1:2])
-	if err != nil || got[0].N != 4 || got[0].Warnings[0].Code != CodeIncompleteBlocks {
+	if err != nil || got[0].N != 4 || got[0].Warnings[0].Code != CodeIncompleteBlocks || *got[0].Warnings[0].Value != 1 ||
+		!strings.HasSuffix(got[0].Warnings[0].Message, " is of blocks 1-3, 5, which both have; the mean of "+arms[0].Name+" is of blocks 1-5") {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := CompareBlocks(joulePerToken, arms[0], []Arm{{Name: "elsewhere", Values: map[int]float64{77: 1}}}); err == nil {
 		t.Error("arms without a common block were compared")
+	}
+}
+
+func TestBlockTextCountsFromOne(t *testing.T) {
+	for want, blocks := range map[string][]int{"block 1": {0}, "blocks 1-3": {0, 1, 2}, "blocks 2, 4-5, 9": {1, 3, 4, 8}} {
+		if got := BlockText(blocks); got != want {
+			t.Errorf("%v: %q, want %q", blocks, got, want)
+		}
 	}
 }
 
