@@ -159,6 +159,12 @@ func (a *Attempt) store(t Trial) error {
 	if err := a.log.close(); err != nil {
 		warn("log_incomplete", "the trial's log is not complete: "+err.Error())
 	}
+	if t.Status == StatusOK { // no figure rests on what a failed one left
+		var err error
+		if t.Files, err = filesOf(a.path); err != nil {
+			return err
+		}
+	}
 	text, err := encodeTrial(t)
 	if err != nil && t.Status == StatusFailed {
 		bare := t.bare()

@@ -40,7 +40,7 @@ func (d *Dir) ReadTrials() (ok, failed []Trial, problems []Problem) {
 			problems = append(problems, problemOf(ProblemMisplaced, at, fmt.Errorf("read %s: it is a trial of cell %s, block %d, under another name; it is left out, so that nothing counts twice", at, t.Cell.ID, t.Block)))
 		default:
 			published[name] = true
-			problems = append(problems, t.seriesProblems(dir)...)
+			problems = append(problems, t.fileProblems(dir)...)
 			ok = append(ok, t)
 		}
 	}

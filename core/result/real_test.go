@@ -37,3 +37,17 @@ func TestRealGPUDirectory(t *testing.T) {
 		}
 	}
 }
+
+// Real directories of before records described their files are whole.
+func TestRealDirectoriesHaveNoProblems(t *testing.T) {
+	all, err := filepath.Glob("../../examples/results/*/" + runsDir)
+	if err != nil || len(all) < 7 {
+		t.Fatalf("directories %v, %v", all, err)
+	}
+	for _, runs := range all {
+		trials, failed, problems := ReadTrials(filepath.Dir(runs))
+		if len(trials) == 0 || len(failed)+len(problems) > 0 {
+			t.Errorf("%s: %d trials, %d failed, problems %v", runs, len(trials), len(failed), problems)
+		}
+	}
+}

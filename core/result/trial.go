@@ -79,6 +79,9 @@ type Trial struct {
 	Devices []Device `json:"devices,omitempty"`
 	// HostLoad is who used the processors during the Run.
 	HostLoad *environ.Shares `json:"host_load,omitempty"`
+	// Files beside the record of a published trial; nil in older records, of which
+	// nobody can tell whether they are still the same.
+	Files []File `json:"files,omitempty"`
 
 	// Dir is where the trial was read from, relative to the result directory.
 	Dir string `json:"-"`

@@ -41,6 +41,7 @@ var trialSections = map[string][]any{
 	"audit":        {gate.Audit{}},
 	"devices":      {result.Device{}, result.Readings{}, device.Facts{}, device.Sensor{}, device.Snapshot{}, device.Reading{}, device.Process{}},
 	"host_load":    {environ.Shares{}},
+	"files":        {result.File{}},
 	"warnings":     {energy.Warning{}},
 }
 
