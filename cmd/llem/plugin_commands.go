@@ -13,11 +13,9 @@ import (
 
 	"github.com/llenergymeasure/llem"
 	"github.com/llenergymeasure/llem/core/energy/nvml"
-	"github.com/llenergymeasure/llem/core/report"
 	"github.com/llenergymeasure/llem/registry"
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/host"
-	"github.com/llenergymeasure/llem/sdk/plugintest"
 )
 
 // pluginCommands are `llem plugins ...`.
@@ -205,64 +203,6 @@ func valueRange(p sdk.Parameter) string {
 		return fmt.Sprintf("%v or less", p.Max)
 	}
 	return ""
-}
-
-type pluginCheck struct {
-	searchFlags
-	Name string `arg:"" help:"Name of an installed plugin, or the path of a plugin's binary."`
-}
-
-// longReason is the length from which on a reason is told once.
-const longReason = 40
-
-// Run runs the conformance suite and prints a line for each rule.
-func (c *pluginCheck) Run(a *app) error {
-	if c.Name == nvml.Name {
-		return usageError{fmt.Errorf("%s is built into llem and is no plugin; `llem plugins show %s` says what it reads", nvml.Name, nvml.Name)}
-	}
-	command := []string{c.Name}
-	if !isPath(c.Name) {
-		r, err := c.open(a)
-		if err != nil {
-			return err
-		}
-		e, err := r.Find(c.Name)
-		if err != nil {
-			return usageError{err}
-		}
-		if e.Problem != nil {
-			return e.Problem
-		}
-		command = e.Argv()
-	}
-	results := plugintest.Check(a.ctx, command)
-	failed, skipped := 0, 0
-	told := map[string]bool{} // long reasons
-	for _, r := range results {
-		mark := "ok  "
-		if r.Err != nil {
-			mark, failed = "FAIL", failed+1
-		}
-		if r.Skipped != "" {
-			mark, skipped = "n/a ", skipped+1
-		}
-		fmt.Fprintf(a.stdout, "%s  %s", mark, r.Rule)
-		switch {
-		case r.Err != nil:
-			fmt.Fprintf(a.stdout, ": %v", r.Err)
-		case told[r.Skipped]:
-			fmt.Fprint(a.stdout, ": for the same reason")
-		case r.Skipped != "":
-			fmt.Fprintf(a.stdout, ": %s", report.OneLine(r.Skipped))
-			told[r.Skipped] = len(r.Skipped) > longReason
-		}
-		fmt.Fprintln(a.stdout)
-	}
-	fmt.Fprintf(a.stdout, "%d rules, %d broken, %d not tried\n", len(results), failed, skipped)
-	if failed > 0 {
-		return errFailed
-	}
-	return nil
 }
 
 type pluginInstall struct {

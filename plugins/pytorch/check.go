@@ -193,15 +193,22 @@ const (
 // environment judges what the interpreter and its machine have.
 func (f *findings) environment(s settings, e worker.Environment) {
 	where := fmt.Sprintf("the environment of %s (Python %s)", e.Executable, e.Python)
+	// What is missing is one finding: one command installs it all.
+	var lacks, install []string
 	for _, need := range []struct{ name, least string }{{"torch", leastTorch}, {"transformers", leastTransformers}} {
-		have := e.Packages[need.name]
-		install := fmt.Sprintf(`%s -m pip install "%s>=%s"`, e.Executable, need.name, need.least)
-		switch {
+		switch have := e.Packages[need.name]; {
 		case have == "":
-			f.refuse("python", install, "%s has no %s", where, need.name)
+			lacks = append(lacks, "no "+need.name)
 		case older(have, need.least):
-			f.refuse("python", install, "%s has %s %s; %s or newer is needed", where, need.name, have, need.least)
+			lacks = append(lacks, fmt.Sprintf("%s %s, where %s or newer is needed", need.name, have, need.least))
+		default:
+			continue
 		}
+		install = append(install, fmt.Sprintf(`"%s>=%s"`, need.name, need.least))
+	}
+	if len(lacks) > 0 {
+		f.refuse("python", fmt.Sprintf("%s -m pip install %s, or set python to the interpreter of an environment that has it", e.Executable, strings.Join(install, " ")),
+			"%s has %s", where, strings.Join(lacks, " and "))
 	}
 	if f.refused() {
 		return

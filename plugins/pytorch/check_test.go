@@ -108,7 +108,9 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 		key, words string
 	}{
 		{"no torch", nil, func(e *worker.Environment) { delete(e.Packages, "torch") }, sdk.SeverityError, "python", `/env/bin/python -m pip install "torch>=2.6"`},
-		{"old torch", nil, func(e *worker.Environment) { e.Packages["torch"] = "2.5.1+cu124" }, sdk.SeverityError, "python", "torch 2.5.1+cu124; 2.6 or newer"},
+		{"neither", nil, func(e *worker.Environment) { e.Packages = nil }, sdk.SeverityError, "python",
+			`has no torch and no transformers; /env/bin/python -m pip install "torch>=2.6" "transformers>=5.0"`},
+		{"old torch", nil, func(e *worker.Environment) { e.Packages["torch"] = "2.5.1+cu124" }, sdk.SeverityError, "python", "torch 2.5.1+cu124, where 2.6 or newer"},
 		{"old transformers", nil, func(e *worker.Environment) { e.Packages["transformers"] = "4.57.3" }, sdk.SeverityError, "python", "5.0 or newer"},
 		{"no CUDA build", sdk.Table{"device": "cuda"}, func(e *worker.Environment) { e.CUDA = "" }, sdk.SeverityError, "device", "built without CUDA"},
 		{"no GPU", sdk.Table{"device": "cuda"}, func(e *worker.Environment) { e.GPUs = nil }, sdk.SeverityError, "device", "driver names no GPU"},

@@ -14,8 +14,11 @@ import (
 type Result struct {
 	Rule string
 	Err  error // nil: kept, or skipped
-	// Skipped says why the rule does not apply; "" means that it was tried.
+	// Skipped says why the rule was not tried; "" means that it was.
 	Skipped string
+	// Lacking: it was not tried because this machine lacks what Skipped says, such as
+	// the engine. Whether the plugin keeps it is not known.
+	Lacking bool
 }
 
 // Options say what the plugin is to be driven with. The zero value drives a
@@ -40,12 +43,20 @@ type rule struct {
 	judge func(context.Context, *suite) error
 }
 
-// notApplicable is the error of a rule that does not apply.
-type notApplicable string
+// notTried is the error of a rule that does not apply, or cannot be tried.
+type notTried struct {
+	why     string
+	lacking bool
+}
 
-func (n notApplicable) Error() string { return string(n) }
+func (n notTried) Error() string { return n.why }
 
-func skip(format string, args ...any) error { return notApplicable(fmt.Sprintf(format, args...)) }
+func skip(format string, args ...any) error { return notTried{why: fmt.Sprintf(format, args...)} }
+
+// lacking skips a rule for what this machine lacks.
+func lacking(format string, args ...any) error {
+	return notTried{"this machine lacks what is needed: " + fmt.Sprintf(format, args...), true}
+}
 
 // allRules are tried in this order. One that breaks its engine's process does
 // not spoil the next: that gets a new one.
@@ -94,9 +105,9 @@ func (s *suite) try(ctx context.Context, r rule) Result {
 	ctx, cancel := context.WithTimeout(ctx, ruleLimit+s.loadTimeout())
 	defer cancel()
 	err := r.judge(ctx, s)
-	var reason notApplicable
+	var reason notTried
 	if errors.As(err, &reason) {
-		return Result{Rule: r.name, Skipped: string(reason)}
+		return Result{Rule: r.name, Skipped: reason.why, Lacking: reason.lacking}
 	}
 	if err != nil {
 		s.discard()

@@ -54,7 +54,7 @@ func killedRunning(ctx context.Context, s *suite) error {
 		return nil
 	})
 	s.discard()
-	var reason notApplicable
+	var reason notTried
 	if errors.As(err, &reason) {
 		return err
 	}

@@ -40,43 +40,60 @@ func (s *suite) wanted() sdk.Cell {
 	}
 }
 
-// settle finds a cell that the plugin accepts, and its verdict on it.
-func (s *suite) settle(ctx context.Context, p *host.Plugin) error {
-	if s.cell != nil {
-		return nil
+// candidates are the cells to try, the first that is taken. A backend that cannot
+// do whole passes is driven one by one.
+func (s *suite) candidates() []sdk.Cell {
+	cell := s.wanted()
+	loops := []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}
+	if s.options.Cell != nil {
+		loops = []sdk.Loop{cell.Load.Loop}
 	}
+	cells := make([]sdk.Cell, len(loops))
+	for i, loop := range loops {
+		cells[i] = cell
+		cells[i].Load.Loop = loop
+		if loop == sdk.LoopClosed && cell.Load.Concurrency == 0 {
+			cells[i].Load.Concurrency = 2
+		}
+	}
+	return cells
+}
+
+// wanting names a parameter that the backend requires and the cell has not, or is "".
+func (s *suite) wanting(p *host.Plugin) string {
 	cell := s.wanted()
 	for _, parameter := range p.Description().BackendSchema {
 		_, given := cell.Parameters[parameter.Key]
 		_, secret := s.options.Secrets[parameter.Key]
 		if parameter.Required && !given && !secret {
-			return skip("the backend requires the parameter %q; name a cell or secret that has it", parameter.Key)
+			return fmt.Sprintf("the backend requires the parameter %q; name a cell or secret that has it", parameter.Key)
 		}
 	}
-	// A backend that cannot do whole passes is driven one by one.
-	loops := []sdk.Loop{sdk.LoopBatch, sdk.LoopClosed}
-	if s.options.Cell != nil {
-		loops = []sdk.Loop{cell.Load.Loop}
+	return ""
+}
+
+// settle finds a cell that the plugin accepts, and its verdict on it.
+func (s *suite) settle(ctx context.Context, p *host.Plugin) error {
+	if s.cell != nil {
+		return nil
+	}
+	if why := s.wanting(p); why != "" {
+		return skip("%s", why)
 	}
 	var why []string
-	for _, loop := range loops {
-		cell.Load.Loop = loop
-		if loop == sdk.LoopClosed && cell.Load.Concurrency == 0 {
-			cell.Load.Concurrency = 2
-		}
-		verdicts, err := p.Check(ctx, []sdk.Cell{cell}, sdk.DepthEnvironment)
+	for _, cell := range s.candidates() {
+		o, err := opinionOf(ctx, p, cell)
 		if err != nil {
 			return skip("the backend did not judge the cell: %v", err)
 		}
-		if !verdicts[0].Refused() {
-			s.cell, s.verdict = &cell, verdicts[0]
+		if !o.verdict.Refused() {
+			s.cell, s.verdict = &cell, o.verdict
 			return nil
 		}
-		for _, d := range verdicts[0].Diagnostics {
-			if d.Severity == sdk.SeverityError {
-				why = append(why, strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": "))
-			}
+		if s.options.Cell == nil && len(o.refused) == 0 {
+			return lacking("%s", strings.Join(o.lacking, "; "))
 		}
+		why = append(why, append(o.refused, o.lacking...)...)
 	}
 	if s.options.Cell != nil {
 		return fmt.Errorf("the backend refuses the cell that it is to be driven with: %s", strings.Join(why, "; "))
@@ -84,9 +101,16 @@ func (s *suite) settle(ctx context.Context, p *host.Plugin) error {
 	return skip("the backend refuses the default cell, name one that it takes: %s", strings.Join(why, "; "))
 }
 
-// absent are the codes of a Load that say that this machine lacks something,
-// which is no fault of the plugin.
-var absent = []sdk.Code{sdk.EngineMissing, sdk.DeviceMissing, sdk.Permission}
+// isAbsent tells whether an error says that this machine lacks something, which is
+// no fault of the plugin.
+func isAbsent(err error) bool {
+	for _, code := range []sdk.Code{sdk.EngineMissing, sdk.DeviceMissing, sdk.Permission} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
 
 // load starts a process and loads it. Where no engine can be had, every later
 // rule that needs one is told so.
@@ -103,7 +127,7 @@ func (s *suite) load(ctx context.Context) (*engine, error) {
 		return e, nil
 	}
 	p.Kill()
-	var reason notApplicable
+	var reason notTried
 	if errors.As(err, &reason) {
 		s.notReady = reason
 		return nil, err
@@ -126,14 +150,11 @@ func (s *suite) loadOn(ctx context.Context, p *host.Plugin) (*engine, error) {
 	e.asked = sdk.MonoNow()
 	e.report, err = p.Load(loadCtx, s.request(workDir, cacheDir), func(stage sdk.StageEvent) { e.stages = append(e.stages, stage) })
 	e.answered = sdk.MonoNow()
-	codes := absent
-	if s.options.Cell == nil {
-		codes = append([]sdk.Code{sdk.ModelMissing}, absent...)
-	}
-	for _, code := range codes {
-		if errors.Is(err, code) {
-			return nil, skip("%v", err)
-		}
+	switch {
+	case isAbsent(err):
+		return nil, lacking("%v", err)
+	case s.options.Cell == nil && errors.Is(err, sdk.ModelMissing):
+		return nil, skip("%v", err)
 	}
 	return e, err
 }

@@ -50,7 +50,19 @@ func (e *engine) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]
 	if e.mode == "verdicts" && depth == sdk.DepthStatic {
 		return make([]sdk.CellCheck, len(cells)-1), nil
 	}
-	return make([]sdk.CellCheck, len(cells)), nil
+	checks := make([]sdk.CellCheck, len(cells))
+	refuse := func(message, advice string) {
+		for i := range checks {
+			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{Severity: sdk.SeverityError, KeyPath: "threads", Message: message, Advice: advice})
+		}
+	}
+	if e.mode == "no cell" {
+		refuse("there are never enough", "")
+	}
+	if depth == sdk.DepthEnvironment && (e.mode == "no package" || e.mode == "no cell") {
+		refuse("libthreads is not installed", "install it")
+	}
+	return checks, nil
 }
 
 func (e *engine) Load(_ context.Context, req sdk.LoadRequest, progress *sdk.Progress) (sdk.LoadReport, error) {

@@ -139,6 +139,7 @@ func TestWhatIsMissingIsSkippedWithItsReason(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ kind, mode, words string }{
 		{"backend", "no engine", "libengine.so is not installed"},
+		{"backend", "no package", "this machine lacks what is needed: threads: libthreads is not installed; install it"},
 		{"source", "forbidden", "the counter may not be read; chmod it"},
 	} {
 		told := 0
@@ -148,6 +149,9 @@ func TestWhatIsMissingIsSkippedWithItsReason(t *testing.T) {
 			}
 			if strings.Contains(result.Skipped, c.words) {
 				told++
+				if !result.Lacking {
+					t.Errorf("%s %s: %s: it does not say that the machine lacks it", c.kind, c.mode, result.Rule)
+				}
 			}
 		}
 		if told == 0 {
@@ -160,4 +164,14 @@ func TestWhatIsMissingIsSkippedWithItsReason(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	plugintest.Run(t, command(t, "both", ""), plugintest.Options{})
+}
+
+// A cell of its own would be refused on every machine: that is not what the machine lacks.
+func TestARefusedCellIsNoLack(t *testing.T) {
+	t.Parallel()
+	for _, result := range plugintest.Check(t.Context(), command(t, "backend", "no cell")) {
+		if result.Lacking {
+			t.Errorf("%s: %s", result.Rule, result.Skipped)
+		}
+	}
 }

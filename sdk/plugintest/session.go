@@ -28,7 +28,7 @@ type suite struct {
 	cell     *sdk.Cell // what is loaded; nil: not settled yet
 	verdict  sdk.CellCheck
 	engine   *engine // loaded, or nil
-	notReady error   // why no engine can be had, a notApplicable
+	notReady error   // why no engine can be had, a notTried
 }
 
 func newSuite(command []string, options ...Options) *suite {

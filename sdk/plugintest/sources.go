@@ -41,7 +41,7 @@ func (s *suite) open(ctx context.Context, p *host.Plugin) ([]sdk.Domain, error) 
 	}
 	domains, err := p.Open(ctx, sdk.OpenRequest{Parameters: s.options.SourceParameters, Secrets: s.options.Secrets})
 	if errors.Is(err, sdk.Permission) || errors.Is(err, sdk.DeviceMissing) {
-		return nil, skip("%v", err)
+		return nil, lacking("%v", err)
 	}
 	return domains, err
 }

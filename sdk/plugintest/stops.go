@@ -133,7 +133,7 @@ func cancels(ctx context.Context, s *suite) error {
 		return nil
 	})
 	took := time.Since(cancelled)
-	var reason notApplicable
+	var reason notTried
 	switch {
 	case errors.As(err, &reason):
 		return err

@@ -1,6 +1,6 @@
 // Command picky is a backend for the tests of llem: it refuses some cells,
 // wants a secret, says on stderr only that it got one, and talks to the
-// terminal where it can.
+// terminal where it can. What PICKY_LACKS names is not on the machine.
 package main
 
 import (
@@ -32,7 +32,7 @@ func (picky) Describe() sdk.Description {
 }
 
 // Check implements sdk.Checker.
-func (picky) Check(_ context.Context, cells []sdk.Cell, _ sdk.Depth) ([]sdk.CellCheck, error) {
+func (picky) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]sdk.CellCheck, error) {
 	checks := make([]sdk.CellCheck, len(cells))
 	for i, cell := range cells {
 		checks[i].Loops, checks[i].Edge, checks[i].MaxCancelMs = []sdk.Loop{sdk.LoopBatch}, sdk.EdgeQuiesced, 1000
@@ -44,6 +44,11 @@ func (picky) Check(_ context.Context, cells []sdk.Cell, _ sdk.Depth) ([]sdk.Cell
 			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{
 				Severity: sdk.SeverityError, KeyPath: "context",
 				Message: fmt.Sprintf("%d tokens do not fit into a context of %d", need, room), Advice: "raise context or shorten the workload",
+			})
+		}
+		if lacks := os.Getenv("PICKY_LACKS"); lacks != "" && depth == sdk.DepthEnvironment {
+			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{
+				Severity: sdk.SeverityError, KeyPath: "context", Message: lacks + " is not installed", Advice: "apt install " + lacks,
 			})
 		}
 	}
