@@ -163,7 +163,7 @@ func TestRandomisedBlocks(t *testing.T) {
 		}
 		checkWork(t, r, trial)
 	}
-	if diff := cmp.Diff(r.finished, ok, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(result.Trial{}, "Dir")); diff != "" {
+	if diff := cmp.Diff(r.finished, ok, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(result.Trial{}, "Dir", "Files")); diff != "" {
 		t.Errorf("the directory says otherwise than Run:\n%s", diff)
 	}
 	fromRun := report.Summarize(r.finished, nil, report.Options{})
