@@ -33,15 +33,15 @@ func (a *answer) event(data []byte, ns int64, g *grammar) {
 	if f.hasFinish {
 		a.finish = string(f.finish)
 	}
-	usageBefore := a.usageEvents
+	first := f.hasOutput && a.usageEvents == 0
 	rise := int64(0)
 	if f.hasOutput {
 		rise = f.outputTokens - a.output
 		a.output = f.outputTokens
 		a.usageEvents++
 	}
-	tokens := a.tokens(f, g, rise, usageBefore)
-	a.closed = a.closed && !f.hasOutput || f.hasOutput && usageBefore == 0 && tokens == 0
+	tokens := a.tokens(f, g, rise)
+	a.closed = a.closed && !f.hasOutput || first && tokens == 0
 	if f.hasPrompt {
 		a.prompt, a.hasPrompt = f.promptTokens, true
 	}
@@ -55,13 +55,17 @@ func (a *answer) event(data []byte, ns int64, g *grammar) {
 	if n := len(a.chunks); n > 0 && a.chunks[n-1].MonoNs == ns {
 		a.merged++
 	}
+	if f.hasOutput {
+		a.counted++
+	}
 	a.chunks = append(a.chunks, sdk.Chunk{MonoNs: ns, Tokens: tokens})
 }
 
-// tokens returns how many tokens the event brought: by its ids, else by the
-// rise of the server's count where it comes with each event, else one for an
-// event with text.
-func (a *answer) tokens(f *fields, g *grammar, rise int64, usageBefore int) uint32 {
+// tokens returns how many tokens the event brought: by the rise of the server's
+// count where it comes with each event, by its ids, else one for an event with text.
+// A count may rise by more than the ids: llama.cpp holds a token back whose text ends
+// within a character, and never sends its id.
+func (a *answer) tokens(f *fields, g *grammar, rise int64) uint32 {
 	ids := f.ids
 	text := len(f.text) > 0
 	if g.cumulative {
@@ -70,13 +74,14 @@ func (a *answer) tokens(f *fields, g *grammar, rise int64, usageBefore int) uint
 		a.textLen = max(a.textLen, len(f.text))
 	}
 	a.ids = append(a.ids, ids...)
+	output := len(ids) > 0 || text && len(a.ids) == 0
 	switch {
+	case rise > 0 && a.counted == len(a.chunks) && (output || a.counted > 0):
+		return max(uint32(rise), uint32(len(ids)))
 	case len(ids) > 0:
 		return uint32(len(ids))
-	case len(a.ids) > 0, !text:
-		return 0
-	case rise > 0 && usageBefore == len(a.chunks):
-		return uint32(rise)
+	case output:
+		return 1
 	}
-	return 1
+	return 0
 }

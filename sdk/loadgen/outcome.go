@@ -33,7 +33,7 @@ func (s *stream) completion(record sdk.Record, tally *tally) sdk.Completion {
 	if n := len(a.chunks); n > 0 {
 		c.FirstNs, c.LastNs = a.chunks[0].MonoNs, a.chunks[n-1].MonoNs
 	}
-	if len(a.ids) > 0 {
+	if len(a.ids) > 0 && len(a.ids) == int(c.OutputTokens) { // some servers hold ids back
 		hash := sdk.OutputHash(a.ids)
 		c.OutputHash = &hash
 	}

@@ -64,6 +64,7 @@ type answer struct {
 
 	output      int64 // the server's count, if usageEvents > 0
 	usageEvents int
+	counted     int  // events with output that the count came with
 	closed      bool // a single count came, without output: the end
 	prompt      int64
 	hasPrompt   bool
@@ -186,7 +187,14 @@ func (s *stream) payload(p []byte, ns int64, g *grammar) error {
 	if err := s.events.feed(p, ns); err != nil {
 		return fmt.Errorf("%w: an event is larger than %d bytes", err, s.events.most)
 	}
-	if most := 2*int(s.item.MaxTokens) + 64; len(s.answer.chunks) > most || len(s.answer.ids) > most {
+	return s.excess()
+}
+
+// excess refuses an answer of far more tokens than were asked for, be it that the
+// server only counts them: each may take room in its completion.
+func (s *stream) excess() error {
+	a := &s.answer
+	if most := 2*int(s.item.MaxTokens) + 64; len(a.chunks) > most || len(a.ids) > most || a.output > int64(most) {
 		return fmt.Errorf("too_many_tokens: %d were asked for and more than %d came", s.item.MaxTokens, most)
 	}
 	return nil
@@ -204,7 +212,11 @@ func (s *stream) close(g *grammar) {
 	for s.decode(1<<20, g) {
 	}
 	if s.whole && s.failure == "" && s.head.sse {
-		if err := s.events.end(s.lastNs); err != nil {
+		err := s.events.end(s.lastNs)
+		if err == nil {
+			err = s.excess()
+		}
+		if err != nil {
 			s.fail(err.Error())
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	NoIDsTwoTokens  Mode = "text only, two tokens in an event, usage at the end"
 	ContinuousUsage Mode = "usage in each event, two tokens in an event, no ids"
 	Cumulative      Mode = "cumulative text and ids, as SGLang's /generate"
+	HeldBack        Mode = "half a character held back and its id lost, as llama.cpp's /completion"
 	FinishWithUsage Mode = "usage beside the finish reason, as llama.cpp"
 	CloseAfter      Mode = "connections announced as kept and closed after each answer"
 	IndexUp         Mode = "the choice's index counts up"
@@ -36,6 +37,7 @@ const (
 
 	NoUsage    Mode = "no usage"
 	WrongUsage Mode = "a usage that is one too high"
+	MadUsage   Mode = "a usage of four thousand million tokens"
 	Fewer      Mode = "one token less than asked, and usage says so"
 	More       Mode = "one token more than asked, and usage says so"
 	Duplicated Mode = "an event sent twice"
@@ -67,6 +69,8 @@ func (s *Server) events(q query) []string {
 	mode := s.options.Mode
 	count, each := q.maxTokens, 1
 	switch mode {
+	case HeldBack:
+		return heldBack(q)
 	case Fewer:
 		count--
 	case More:
@@ -113,8 +117,11 @@ func (s *Server) events(q query) []string {
 		}
 	}
 	total := count
-	if mode == WrongUsage {
+	switch mode {
+	case WrongUsage:
 		total++
+	case MadUsage:
+		total = 4_000_000_000
 	}
 	switch mode {
 	case NoUsage, Cumulative:
@@ -123,6 +130,22 @@ func (s *Server) events(q query) []string {
 	default:
 		list = append(list, `{"id":"c","choices":[],"usage":`+usage(total)+`}`)
 	}
+	return list
+}
+
+// heldBack leaves out the ids of the third token and of the last one; the server's
+// count tells of them.
+func heldBack(q query) (list []string) {
+	event := func(id string, upTo int, rest string) {
+		list = append(list, fmt.Sprintf(`{"index":0,"content":"%s","tokens":[%s],"tokens_predicted":%d,"tokens_evaluated":%d,%s}`,
+			strings.Repeat("x", len(id)), id, upTo, len(q.prompt), rest))
+	}
+	for n := range q.maxTokens - 1 {
+		if n != 2 {
+			event(fmt.Sprint(Token(q.prompt, n)), n+1, `"stop":false`)
+		}
+	}
+	event("", q.maxTokens, `"stop":true,"stop_type":"limit"`)
 	return list
 }
 

@@ -216,6 +216,9 @@ func parse(body []byte) (prompt []uint32, maxTokens int, unknown string, err err
 	if ids == nil {
 		ids = members["input_ids"]
 	}
+	if most == nil {
+		most = members["n_predict"]
+	}
 	if raw := members["sampling_params"]; raw != nil {
 		var nested map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &nested); err != nil {
