@@ -12,7 +12,10 @@ type figure struct {
 	value  float64
 	format string // of the value with its unit, such as "%.2f %%"
 	lo, hi float64
-	note   string
+	// interval of the value, at 95 %; nil = none is stated. The figure is judged by its
+	// value, and the verdict says where the interval reaches beyond the target.
+	interval *[2]float64
+	note     string
 	// excuse says why the target need not be reached, "" = it must; see excuses.
 	excuse string
 	// unmeasured: there is no value yet, which misses the target.
@@ -22,6 +25,11 @@ type figure struct {
 // off reports whether the value is outside its limits.
 func (f figure) off() bool {
 	return f.unmeasured || f.aimed() && !(f.value >= f.lo && f.value <= f.hi)
+}
+
+// open reports whether the target is reached by the value and not by all of its interval.
+func (f figure) open() bool {
+	return f.aimed() && !f.off() && f.interval != nil && !(f.interval[0] >= f.lo && f.interval[1] <= f.hi)
 }
 
 // missed reports whether that is a failure. A figure without limits is shown to be
@@ -58,12 +66,23 @@ func (f figure) verdict() string {
 		return "MISSED"
 	case f.off():
 		return "not reached, excused"
+	case f.open():
+		return "estimate reached, interval not"
 	}
 	return "reached"
 }
 
+// remark is the verdict with what is to be said besides.
+func (f figure) remark() string {
+	interval := ""
+	if f.interval != nil {
+		interval = fmt.Sprintf("95 %% interval "+f.format+" to "+f.format, f.interval[0], f.interval[1])
+	}
+	return joined(joined(f.verdict(), interval), f.note)
+}
+
 func (f figure) String() string {
-	return fmt.Sprintf("%-8s%-66s %12s  %-22s %s", f.target, f.name, f.shown(), f.limit(), joined(f.verdict(), f.note))
+	return fmt.Sprintf("%-8s%-66s %12s  %-22s %s", f.target, f.name, f.shown(), f.limit(), f.remark())
 }
 
 // atMost, atLeast and within give a figure its target.

@@ -16,7 +16,9 @@ type storedFigure struct {
 	Format string   `json:"format"` // such as "%.2f %%"
 	Lo     *float64 `json:"lo,omitempty"`
 	Hi     *float64 `json:"hi,omitempty"`
-	Note   string   `json:"note,omitempty"`
+	// Interval of the value at 95 %, if it has one.
+	Interval *[2]float64 `json:"interval,omitempty"`
+	Note     string      `json:"note,omitempty"`
 }
 
 // hardware shows what was found on a real GPU, which this program cannot repeat.
@@ -38,7 +40,7 @@ func stored(path string) (report, error) {
 	out := report{notes: file.Notes}
 	wanted := map[string]bool{"T3": true, "T5": true}
 	for _, s := range file.Figures {
-		f := figure{target: s.Target, name: s.Name, format: s.Format, note: s.Note, unmeasured: s.Value == nil}
+		f := figure{target: s.Target, name: s.Name, format: s.Format, interval: s.Interval, note: s.Note, unmeasured: s.Value == nil}
 		if s.Value != nil {
 			f.value = *s.Value
 		}

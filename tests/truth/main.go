@@ -101,19 +101,21 @@ func run(e effort, write bool) error {
 
 // verdict of the whole table, and a line that says how it came about.
 func verdict(figures []figure, list []excuse) error {
-	aimed, missed, let := 0, 0, 0
+	aimed, missed, let, open := 0, 0, 0, 0
 	for _, f := range figures {
 		switch {
 		case f.missed():
 			missed++
 		case f.off():
 			let++
+		case f.open():
+			open++
 		}
 		if f.aimed() {
 			aimed++
 		}
 	}
-	fmt.Printf("\n%s%d rows have a target: %d reach it, %d do not and are excused, %d do not and are not\n", excusedRows(figures), aimed, aimed-let-missed, let, missed)
+	fmt.Printf("\n%s%d rows have a target: %d reach it (%d of them not with all of their interval), %d do not and are excused, %d do not and are not\n", excusedRows(figures), aimed, aimed-let-missed, open, let, missed)
 	if missed > 0 {
 		return fmt.Errorf("%d targets missed", missed)
 	}

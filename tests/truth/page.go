@@ -32,7 +32,7 @@ func writePage(dir string, e effort, sections []found) error {
 			b.WriteString("\n| | what | reached | target | |\n|---|---|---|---|---|\n")
 		}
 		for _, f := range s.report.figures {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.target, cell(strings.TrimSpace(f.name)), f.shown(), f.limit(), cell(joined(f.verdict(), f.note)))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.target, cell(strings.TrimSpace(f.name)), f.shown(), f.limit(), cell(f.remark()))
 		}
 		for _, p := range s.report.plots {
 			name := filepath.Join("accuracy", p.file)
@@ -98,7 +98,8 @@ test. Time is simulated and the seeds are fixed, so the command gives the same f
 again, but for the memory of a process. ` + "`make truth`" + ` prints them. It ends with an
 error if a row does not reach its target, but for those that tests/truth/excused.go lists
 with the reason and with how far they may be off all the same; an excuse that its row no
-longer needs is an error, too.
+longer needs is an error, too. A row is judged by its figure; where the figure has an
+interval that reaches beyond the target, the row says so.
 
 `
 

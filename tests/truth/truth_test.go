@@ -247,6 +247,37 @@ func TestPageHoldsTheExcuses(t *testing.T) {
 	}
 }
 
+// A figure in its limits whose interval leaves them says so, and the page has the rows
+// of the stored ones as they would be written.
+func TestIntervalsBeyondTheTarget(t *testing.T) {
+	for want, f := range map[string]figure{
+		"reached": {value: -0.05, interval: &[2]float64{-0.1, 0.02}},
+		"estimate reached, interval not; 95 % interval -0.2 % to 0.0 %; n": {value: -0.05, interval: &[2]float64{-0.2, 0.02}, note: "n"},
+		"MISSED": {value: -0.11, interval: &[2]float64{-0.2, 0.02}},
+	} {
+		f.format = "%.1f %%"
+		if f = f.within(-0.1, 0.1); !strings.HasPrefix(f.remark(), want) {
+			t.Errorf("%q, want %q", f.remark(), want)
+		}
+	}
+	r, err := stored("../../docs/accuracy/gpu.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/accuracy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.figures {
+		if row := f.name + " | " + f.shown() + " | " + f.limit() + " | " + f.remark() + " |\n"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/accuracy.md lacks %s", row)
+		}
+	}
+	if !strings.Contains(string(page), strings.TrimSpace(pageHead)) {
+		t.Error("docs/accuracy.md begins otherwise than it is written")
+	}
+}
+
 // The stored figures of a GPU must be there and within their limits.
 func TestHardware(t *testing.T) {
 	r, err := stored("../../docs/accuracy/gpu.json")

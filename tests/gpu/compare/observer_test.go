@@ -51,8 +51,8 @@ func TestObserverEffectComesFromItsStretches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	interval := fmt.Sprintf("[%+.3f %%, %+.3f %%]", 100*(*c.Lo-1), 100*(*c.Hi-1))
-	if c.N != 6 || !strings.Contains(string(text), fmt.Sprintf("%d quads of stretches of 10 s (tests/gpu/observer): %s", c.N, interval)) {
+	interval := fmt.Sprintf(`"interval": [%.3f, %.3f]`, 100*(*c.Lo-1), 100*(*c.Hi-1))
+	if c.N != 6 || !strings.Contains(string(text), fmt.Sprintf("%d quads of stretches of 10 s (tests/gpu/observer)", c.N)) || !strings.Contains(string(text), interval) {
 		t.Errorf("gpu.json has not the interval %s of %d quads", interval, c.N)
 	}
 }
