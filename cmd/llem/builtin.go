@@ -16,6 +16,6 @@ where     built into llem %s; it is no plugin, and takes no parameters
 reads     for each GPU the driver's ring of power samples, where there is one,
           and the energy counter as a check on it, or else the counter alone
 here      %s
-`, nvml.Name, sdk.KindEnergySource, llem.Version, tryOpen(a.ctx, nvml.New()))
+`, nvml.Name, sdk.KindEnergySource, llem.Version, tryOpen(a.ctx, nvml.New()).Text)
 	return err
 }

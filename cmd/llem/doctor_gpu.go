@@ -28,22 +28,22 @@ type gpuDiagnosis struct {
 
 // tryNVML opens the built-in source and looks at its GPUs. The first time on a
 // card and driver its sensors are characterised, which takes some seconds.
-func tryNVML(ctx context.Context, user study.UserConfig) (verdict string, gpus []gpuDiagnosis) {
+func tryNVML(ctx context.Context, user study.UserConfig) (v verdict, gpus []gpuDiagnosis) {
 	gpus = []gpuDiagnosis{}
 	n := nvml.New()
 	// What keeps it from looking keeps it from opening, which says so.
 	_ = n.Characterise(ctx, filepath.Join(llem.CacheDir(user), "sensors"))
 	keep := &opened{sensor: n}
-	verdict = tryOpen(ctx, keep)
+	v = tryOpen(ctx, keep)
 	for _, e := range n.Events(0) {
-		if !strings.Contains(verdict, e.Message) {
-			verdict += "; " + e.Code + ": " + e.Message
+		if !strings.Contains(v.Text, e.Message) {
+			v.Text += "; " + e.Code + ": " + e.Message
 		}
 	}
 	for _, d := range keep.seen {
 		gpus = append(gpus, judgeGPU(d, keep.domains))
 	}
-	return verdict, gpus
+	return v, gpus
 }
 
 // opened looks at the devices of an NVML source while it is open.
