@@ -236,18 +236,22 @@ func TestDeathsMidStream(t *testing.T) {
 	}
 }
 
+// children are those of all threads of a process: the kernel lists them by thread.
 func children(t *testing.T, pid int) (all []int) {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for word := range strings.FieldsSeq(string(text)) {
-		var child int
-		if _, err := fmt.Sscan(word, &child); err != nil {
-			t.Fatal(err)
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // the thread may have ended
+		for word := range strings.FieldsSeq(string(text)) {
+			var child int
+			if _, err := fmt.Sscan(word, &child); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, child)
 		}
-		all = append(all, child)
 	}
 	return all
 }
