@@ -75,8 +75,10 @@ func (a *answer) tokens(f *fields, g *grammar, rise int64) uint32 {
 	}
 	a.ids = append(a.ids, ids...)
 	output := len(ids) > 0 || text && len(a.ids) == 0
+	// All that there was may have been held back: less than a character's four bytes.
+	allHeld := f.hasFinish && len(a.chunks) == 0 && rise < 4
 	switch {
-	case rise > 0 && a.counted == len(a.chunks) && (output || a.counted > 0):
+	case rise > 0 && a.counted == len(a.chunks) && (output || a.counted > 0 || allHeld):
 		return max(uint32(rise), uint32(len(ids)))
 	case len(ids) > 0:
 		return uint32(len(ids))

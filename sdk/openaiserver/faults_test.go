@@ -137,6 +137,19 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// A server that still holds a request may keep its prefix cache, and says so: it is
+// asked until it has dropped it.
+func TestAPrefixCacheThatIsKept(t *testing.T) {
+	work := &sdk.Work{Items: []sdk.WorkItem{{TokenIDs: []uint32{1, 2}, MaxTokens: 2}}}
+	for behave, says := range map[string]string{"well": "", "drops its cache late": "", "never drops its cache": "the server kept it"} {
+		l := mustLoad(t, sdk.Table{"behave": behave, "cache": true})
+		err := l.Prepare(t.Context(), work)
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: error %v", behave, err)
+		}
+	}
+}
+
 // Ten thousand streams need as many descriptors. Where there are fewer, a closed loop
 // is refused, and in an open one, of which nobody knows how many will be in flight,
 // requests fail by name; none is lost, and neither the server nor the next Run suffers.

@@ -73,6 +73,8 @@ func TestAServerThatFailsToStart(t *testing.T) {
 		"rejects":            {sdk.UnsupportedParameter, "max_seqs", []string{"exit status 2", "invalid choice: 7"}},
 		"runs out of memory": {sdk.OutOfMemory, "", []string{"CUDA out of memory"}},
 		"hangs":              {sdk.Timeout, "start_timeout_s", []string{"/health", "after 1s", "loading 50%"}},
+		"stops early":        {sdk.UnsupportedFeature, "", []string{"exactly two tokens was answered with 1"}},
+		"hides its output":   {sdk.UnsupportedFeature, "", []string{"neither ids nor text"}},
 		"dies at work":       {sdk.EngineCrashed, "", []string{"EngineCore encountered an issue"}},
 	} {
 		t.Run(behave, func(t *testing.T) {

@@ -62,6 +62,7 @@ func testEngine() Engine {
 			Path: "/metrics", EngineSteps: "steps_total", PromptTokens: "prompt_total", OutputTokens: "output_total", Preemptions: "never_told",
 			Busy: []string{"running"}, Named: []Named{{Name: "seconds_sum", Unit: "s"}},
 		},
+		Flush:      func(p sdk.Table) string { return map[bool]string{true: "/flush"}[p.Bool("cache", false)] },
 		Containers: true, MaxCancelMs: 2000,
 	}
 }
@@ -103,7 +104,7 @@ func serveTokens(args []string) int {
 	if behave == "is deaf" { // the kernel takes connections for it
 		select {}
 	}
-	var prompts, outputs, running, refused atomic.Int64
+	var prompts, outputs, running, refused, flushes atomic.Int64
 	told := make(chan os.Signal, 1)
 	if behave == "waits for its clients" {
 		signal.Notify(told, syscall.SIGTERM)
@@ -119,6 +120,18 @@ func serveTokens(args []string) int {
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "# TYPE steps_total counter\nsteps_total{engine=\"0\"} %d\nprompt_total %d\noutput_total{a=\"}\"} %d 17\nrunning %d\nseconds_sum 0.5\nseconds_bucket{le=\"1\"} 3\n", outputs.Load(), prompts.Load(), outputs.Load(), running.Load())
+	})
+	mux.HandleFunc("POST /flush", func(w http.ResponseWriter, _ *http.Request) {
+		switch n := flushes.Add(1); {
+		case behave == "never drops its cache", behave == "drops its cache late" && n == 1:
+			fmt.Fprint(w, `{"success":false}`)
+		case behave == "drops its cache late" && n == 2:
+			http.Error(w, "requests are pending", http.StatusBadRequest)
+		case behave == "drops its cache late" && n == 3:
+			fmt.Fprint(w, `{"success":true}`)
+		case behave == "drops its cache late":
+			http.Error(w, "asked too often", http.StatusTeapot)
+		}
 	})
 	mux.HandleFunc("POST /v1/completions", func(w http.ResponseWriter, r *http.Request) {
 		var q struct {
@@ -147,6 +160,13 @@ func serveTokens(args []string) int {
 		running.Add(1)
 		defer running.Add(-1)
 		prompts.Add(int64(len(q.Prompt)))
+		ids := `"token_ids"`
+		switch behave {
+		case "stops early":
+			q.Most = 1
+		case "hides its output":
+			ids = `"hidden"`
+		}
 		for i := range q.Most {
 			if behave == "dies in a stream" && i == 3 {
 				fmt.Println("Fatal Python error: Segmentation fault")
@@ -157,7 +177,7 @@ func serveTokens(args []string) int {
 			if i == q.Most-1 {
 				finish = `"length"`
 			}
-			fmt.Fprintf(w, "data: {\"choices\":[{\"text\":\"\",\"token_ids\":[%d],\"finish_reason\":%s}]}\n\n", q.Prompt[0]+uint32(i), finish)
+			fmt.Fprintf(w, "data: {\"choices\":[{\"text\":\"\",%s:[%d],\"finish_reason\":%s}]}\n\n", ids, q.Prompt[0]+uint32(i), finish)
 			w.(http.Flusher).Flush()
 			select {
 			case <-r.Context().Done():

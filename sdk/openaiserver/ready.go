@@ -85,15 +85,21 @@ func (b *backend) notReady(ctx context.Context, asked string, limit time.Duratio
 	}
 }
 
-// tryOut sends one request of two tokens through the generator and wants them.
+// tryOut sends one request of two tokens through the generator and wants them: a server
+// that answers with others, or in events of another kind, is known before it is measured.
 func (b *backend) tryOut(ctx context.Context) error {
 	work := &sdk.Work{ExactLengths: true, Items: []sdk.WorkItem{{TokenIDs: []uint32{10, 11, 12, 13}, MaxTokens: 2}}}
-	var failure string
+	var failure, unfit string
 	run := sdk.NewRun(sdk.RunSpec{Loop: sdk.LoopClosed, Concurrency: 1, Record: sdk.RecordRequest, MaxRequests: 1}, work, func(event sdk.RunEvent) {
 		if done, ok := event.(sdk.Completions); ok {
 			for _, c := range done {
-				if c.Failed() {
+				switch {
+				case c.Failed():
 					failure = c.Error
+				case c.OutputTokens != 2:
+					unfit = fmt.Sprintf("a request of exactly two tokens was answered with %d and ended as %q", c.OutputTokens, c.FinishReason)
+				case c.FirstNs == 0:
+					unfit = "the server counts the tokens of its answer, and its events hold neither ids nor text"
 				}
 			}
 		}
@@ -113,10 +119,16 @@ func (b *backend) tryOut(ctx context.Context) error {
 	if err == nil && failure != "" {
 		err = fmt.Errorf("a request of two tokens failed: %s", failure)
 	}
-	if err == nil {
-		return nil
+	switch {
+	case err != nil:
+		return b.blame(ctx, "try the server out", err)
+	case unfit != "":
+		return &sdk.Error{
+			Code: sdk.UnsupportedFeature, Phase: "try the server out", Message: unfit,
+			Advice: "its version, or a proxy before it, does not take what the plugin asks of it",
+		}
 	}
-	return b.blame(ctx, "try the server out", err)
+	return nil
 }
 
 var errServerGone = errors.New("the server is gone")

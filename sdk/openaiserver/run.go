@@ -2,7 +2,9 @@ package openaiserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -15,12 +17,43 @@ import (
 func (b *backend) Prepare(ctx context.Context, work *sdk.Work) error {
 	if b.engine.Flush != nil {
 		if path := b.engine.Flush(b.settings); path != "" {
-			if _, err := b.server.call(ctx, http.MethodPost, path); err != nil {
+			if err := b.flush(ctx, path); err != nil {
 				return &sdk.Error{Code: sdk.EngineCrashed, Phase: "drop the prefix cache", Message: b.hide(err.Error()), Advice: "switch prefix caching off"}
 			}
 		}
 	}
 	return b.generator.Prepare(ctx, work)
+}
+
+// flush drops the prefix cache. A server keeps it while it still holds a request that
+// was broken off: SGLang says so by status 400, vLLM in an answer of status 200. It is
+// asked again for as long as an engine may take to be quiet.
+func (b *backend) flush(ctx context.Context, path string) error {
+	for deadline := time.Now().Add(time.Duration(b.engine.MaxCancelMs) * time.Millisecond); ; {
+		body, err := b.server.call(ctx, http.MethodPost, path)
+		var status *statusError
+		switch {
+		case err == nil && !kept(body):
+			return nil
+		case err == nil:
+			err = fmt.Errorf("POST %s%s: the server kept it: %s", b.server.URL, path, body)
+		case !errors.As(err, &status) || status.code != http.StatusBadRequest:
+			return err
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quietPoll):
+		}
+	}
+}
+
+func kept(answer []byte) bool {
+	var told struct{ Success *bool }
+	return json.Unmarshal(answer, &told) == nil && told.Success != nil && !*told.Success
 }
 
 // Run implements sdk.Backend. A Run whose server dies ends with what killed it;
