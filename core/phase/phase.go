@@ -9,7 +9,7 @@
 //	E  regression   joules of many shapes on time, engine steps and tokens
 //
 // B looks at the phases themselves and comes first; A needs probe trials; E gives
-// marginal costs that hold for the loads sampled and for no other. Joules of a
+// marginal costs that hold for the shapes sampled and for no other. Joules of a
 // continuous batch that mixes both phases in one kernel have no split but E's.
 package phase
 

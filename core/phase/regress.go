@@ -257,7 +257,7 @@ func worstCorrelation(inverse [][]float64) (worst float64, between [2]string) {
 }
 
 // FromFit is method E for one cell, whose output tokens have so many tokens before
-// them on average. The values are marginal joules at the loads sampled, with the
+// them on average. The values are marginal joules at the shapes sampled, with the
 // bounds of known.
 func FromFit(spec stats.Spec, f Fit, context float64) Split {
 	decode, rel := f.known([parts]float64{partDecode: 1, partContext: context})

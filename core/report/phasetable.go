@@ -51,7 +51,7 @@ func (p *printer) phases() {
 		if f == nil {
 			continue
 		}
-		text := fmt.Sprintf("E: marginal joules at the loads sampled, beside %s W over the whole time and %s J for each engine step; %s J of an output token for each 1000 tokens before it; from %d shapes, the worst predicted one %s; its bounds come from shapes left out and are no 95 %% interval",
+		text := fmt.Sprintf("E: marginal joules at the shapes sampled, beside %s W over the whole time and %s J for each engine step; %s J of an output token for each 1000 tokens before it; from %d shapes, the worst predicted one %s; its bounds come from shapes left out and are no 95 %% interval",
 			significant(f.IdleW), significant(f.StepJ), significant(1000*f.ContextTokenJ), f.Shapes, f.LeaveOutShape)
 		if !said[text] {
 			p.within(footerWidth, "%s", text)

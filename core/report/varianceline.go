@@ -76,7 +76,7 @@ func (a Advice) text() string {
 	default:
 		text += fmt.Sprintf("%d windows", n)
 	}
-	return text + fmt.Sprintf(" a load would be the best use of time (a load takes %s s, a window %s s)", stats.TwoDigits(a.LoadS), stats.TwoDigits(a.WindowS))
+	return text + fmt.Sprintf(" a load would be the best use of time (a load takes %s s besides its windows, a window %s s)", stats.TwoDigits(a.LoadS), stats.TwoDigits(a.WindowS))
 }
 
 // coverage says how intervals are made, once for the whole table.
