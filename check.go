@@ -93,6 +93,10 @@ func (p *Prepared) checkEnvironment(ctx context.Context) error {
 		}
 		p.take(group, checks, found)
 	}
+	// On this machine more may be without effect.
+	if err := p.checkDormant(ctx, found); err != nil {
+		return err
+	}
 	return found.err()
 }
 

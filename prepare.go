@@ -49,7 +49,7 @@ func Prepare(ctx context.Context, s Study) (*Prepared, error) {
 	// Each step adds to what is found, and leaves cells alone that are refused.
 	found := newFindings(s.Spec)
 	for _, step := range []func(context.Context, *findings) error{
-		p.findPlugins, p.checkPasses, p.checkParameters, p.placeFiles, p.identify, p.checkStatic,
+		p.findPlugins, p.checkPasses, p.checkParameters, p.placeFiles, p.identify, p.checkStatic, p.checkDormant,
 	} {
 		err := step(ctx, found)
 		if ctx.Err() != nil {
