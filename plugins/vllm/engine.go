@@ -124,14 +124,17 @@ var faults = []openaiserver.Fault{
 }
 
 var metrics = openaiserver.Metrics{
-	Path:        "/metrics",
-	EngineSteps: "vllm:iteration_tokens_total_count", ScheduledTokens: "vllm:iteration_tokens_total_sum",
+	Path:         "/metrics",
+	EngineSteps:  "vllm:iteration_tokens_total_count",
 	PromptTokens: "vllm:prompt_tokens_total", OutputTokens: "vllm:generation_tokens_total",
 	CachedPromptTokens: "vllm:prefix_cache_hits_total", Preemptions: "vllm:num_preemptions_total",
 	SpecAccepted: "vllm:spec_decode_num_accepted_tokens_total",
 	Busy:         []string{"vllm:num_requests_running", "vllm:num_requests_waiting"},
 	Named: []openaiserver.Named{
 		{Name: "vllm:request_success_total", Unit: "requests"},
+		// Prompts and outputs, each once: neither what is computed again after a
+		// preemption nor the rows of a step, of which each output but the first is one.
+		{Name: "vllm:iteration_tokens_total_sum", Unit: "tokens"},
 		{Name: "vllm:time_to_first_token_seconds_sum", Unit: "s", Direction: "lower"},
 		{Name: "vllm:time_to_first_token_seconds_count", Unit: "requests"},
 		{Name: "vllm:inter_token_latency_seconds_sum", Unit: "s", Direction: "lower"},

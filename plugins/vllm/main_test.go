@@ -153,6 +153,10 @@ func TestReadBack(t *testing.T) {
 	if *old.KVCapacityTokens != 1600 || len(old.Resolved) != 1 {
 		t.Errorf("%+v", old)
 	}
+	fromScheduler("(APIServer pid=7931) INFO 11-28 22:36:23 [scheduler.py:307] Chunked prefill is enabled with max_num_batched_tokens=128.", &report)
+	if w := (sdk.Workload{MaxInputTokens: 129}); !dividesPrompts(report.Resolved, w) || dividesPrompts(old.Resolved, w) || dividesPrompts(report.Resolved, sdk.Workload{MaxInputTokens: 128}) {
+		t.Errorf("a step of %v tokens", report.Resolved["max_num_batched_tokens"])
+	}
 	for _, d := range sdk.CheckTable(openaiserver.Backend(engine()).Describe().Parameters, report.Resolved) {
 		t.Errorf("%+v", d)
 	}

@@ -40,9 +40,32 @@ func readBack(ctx context.Context, s *openaiserver.Server, report *sdk.LoadRepor
 		if strings.Contains(line, "LLM engine (v") {
 			fromConfig(line, report)
 		}
+		fromScheduler(line, report)
+	}
+	if dividesPrompts(report.Resolved, s.Workload) {
+		// A step that ends within a prompt may bring no output, and vLLM counts only
+		// those that bring some.
+		s.Mistrust(metrics.EngineSteps)
 	}
 	fromModel(report)
 	return nil
+}
+
+var chunks = regexp.MustCompile(`Chunked prefill is enabled with max_num_batched_tokens=(\d+)`)
+
+func fromScheduler(line string, report *sdk.LoadReport) {
+	if match := chunks.FindStringSubmatch(line); match != nil {
+		if n, err := strconv.ParseInt(match[1], 10, 64); err == nil {
+			report.Resolved["max_num_batched_tokens"] = n
+		}
+	}
+}
+
+// dividesPrompts tells whether a prompt takes more than one step even if it is alone.
+// Of an attached server the size of a step is not known.
+func dividesPrompts(resolved sdk.Table, w sdk.Workload) bool {
+	most, known := resolved["max_num_batched_tokens"].(int64)
+	return known && most < int64(w.MaxInputTokens)
 }
 
 var label = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)

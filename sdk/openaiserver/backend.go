@@ -71,6 +71,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 	}
 	report = sdk.LoadReport{Engine: b.engine.Name, Resolved: sdk.Table{}, Edge: sdk.EdgeQuiesced, MaxCancelMs: b.engine.MaxCancelMs}
 	b.fill(&report, req)
+	b.server.Workload = req.Cell.Workload
 	if b.process != nil {
 		b.server.Log = b.process.log.tail()
 	}

@@ -62,6 +62,9 @@ func (b *backend) scrape(ctx context.Context) (series, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s%s: %w", b.server.URL, b.engine.Metrics.Path, err)
 	}
+	for _, name := range b.server.mistrusted {
+		delete(found, name)
+	}
 	return found, nil
 }
 

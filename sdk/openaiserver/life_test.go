@@ -63,6 +63,20 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// What an engine knows to count wrong for a workload is unknown.
+func TestMistrustedCounters(t *testing.T) {
+	l := &loading{backend: Backend(testEngine()).(*backend)}
+	t.Cleanup(func() { unload(t, l) })
+	cell := testCell(sdk.Table{})
+	cell.Workload.MaxInputTokens = 101
+	if _, err := l.Load(t.Context(), sdk.LoadRequest{Cell: cell, WorkDir: t.TempDir()}, sdk.NewProgress(func(sdk.StageEvent) {})); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := l.Counters(t.Context()); err != nil || c.EngineSteps != nil || c.OutputTokens == nil {
+		t.Errorf("%+v, error %v", c, err)
+	}
+}
+
 func TestAServerThatFailsToStart(t *testing.T) {
 	for behave, want := range map[string]struct {
 		code sdk.Code

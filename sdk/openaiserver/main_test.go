@@ -1,6 +1,7 @@
 package openaiserver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -61,6 +62,12 @@ func testEngine() Engine {
 		Metrics: Metrics{
 			Path: "/metrics", EngineSteps: "steps_total", PromptTokens: "prompt_total", OutputTokens: "output_total", Preemptions: "never_told",
 			Busy: []string{"running"}, Named: []Named{{Name: "seconds_sum", Unit: "s"}},
+		},
+		ReadBack: func(_ context.Context, s *Server, _ *sdk.LoadReport) error {
+			if s.Workload.MaxInputTokens > 100 {
+				s.Mistrust("steps_total")
+			}
+			return nil
 		},
 		Flush:      func(p sdk.Table) string { return map[bool]string{true: "/flush"}[p.Bool("cache", false)] },
 		Containers: true, MaxCancelMs: 2000,

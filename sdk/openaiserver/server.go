@@ -20,10 +20,17 @@ type Server struct {
 	Log []string
 	// PID of the process that was started; 0 if none was.
 	PID int
+	// Workload is what the server will be asked for.
+	Workload sdk.Workload
 
-	client *http.Client
-	apiKey string
+	client     *http.Client
+	apiKey     string
+	mistrusted []string
 }
+
+// Mistrust keeps metrics out of the counters, where they stay unknown: with this
+// server's settings and workload they do not count what they say.
+func (s *Server) Mistrust(names ...string) { s.mistrusted = append(s.mistrusted, names...) }
 
 // Bounds of a call that is no request for tokens.
 const (
