@@ -132,12 +132,25 @@ func TestAStoppedPluginDoesNotSurviveTheHost(t *testing.T) {
 	if err := syscall.Kill(plugin, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the stop", func() bool { p, err := readProcess(plugin); return err == nil && p.state == 'T' })
+	awaitStop(t, plugin)
 	if err := host.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = host.Wait()
 	waitFor(t, "the family's end", func() bool { return len(members(dir)) == 0 })
+}
+
+// awaitStop waits until each thread of a process has stopped: before that it may still
+// answer, and the kernel does not wake it when it loses its parent.
+func awaitStop(t *testing.T, pid int) {
+	t.Helper()
+	waitFor(t, "the stop", func() bool {
+		threads, err := filepath.Glob(filepath.Join("/proc", itoa(pid), "task", "*", "stat"))
+		return err == nil && len(threads) > 0 && !slices.ContainsFunc(threads, func(path string) bool {
+			text, err := os.ReadFile(path)
+			return err != nil || !strings.Contains(string(text), ") T ")
+		})
+	})
 }
 
 // A plugin that dies takes along all but those who hide.
@@ -225,6 +238,7 @@ func TestAStoppedPluginIsGoneInFourSeconds(t *testing.T) {
 	if err := syscall.Kill(r.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	awaitStop(t, r.PID())
 	begin := time.Now()
 	if err := EndClient(t.Context(), client, r); err != nil {
 		t.Error(err)
