@@ -120,6 +120,23 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// An answer of natural length may end early by itself; one that is cut short, or any
+// other length where all are exact, is told.
+func TestOtherLengths(t *testing.T) {
+	for _, c := range []struct {
+		mode  mockserver.Mode
+		exact bool
+		told  int64
+	}{{mockserver.Ends, true, 4}, {mockserver.Ends, false, 0}, {mockserver.Fewer, false, 4}, {mockserver.More, false, 4}, {mockserver.Normal, false, 0}} {
+		r := newRig(sdk.LoopClosed, 4)
+		r.work.ExactLengths = c.exact
+		out := r.run(t, t.Context(), start(t, mockserver.Options{Mode: c.mode}).URL())
+		if out.err != nil || out.report.Failed != 0 || out.report.OtherLengths != c.told {
+			t.Errorf("%q, exact %v: %+v, error %v", c.mode, c.exact, out.report, out.err)
+		}
+	}
+}
+
 // TestKeptConnectionClosed names a server that breaks its promise.
 func TestKeptConnectionClosed(t *testing.T) {
 	server := start(t, mockserver.Options{Mode: mockserver.CloseAfter})

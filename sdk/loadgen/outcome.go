@@ -110,6 +110,7 @@ func finishReason(text string) string {
 
 // tally counts over the requests of a Run.
 type tally struct {
+	exact                     bool // every request has a length of its own
 	done, failed, aborted     int64
 	tokens                    int64
 	chunks, merged            int64
@@ -143,7 +144,8 @@ func (t *tally) add(s *stream, c sdk.Completion) {
 		if s.cut != "" {
 			t.unclean++
 		}
-		if c.OutputTokens != s.item.MaxTokens {
+		// An answer of natural length may end by itself, but not be cut short.
+		if most := s.item.MaxTokens; c.OutputTokens > most || c.OutputTokens < most && (t.exact || c.FinishReason == "length") {
 			t.otherSizes++
 		}
 	}

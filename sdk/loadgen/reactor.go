@@ -101,6 +101,7 @@ func newReactor(g *Generator, run *sdk.Run) (*reactor, error) {
 	r := &reactor{
 		g: g, run: run, spec: run.Spec(), clock: newStampClock(readPair), encoder: encoder,
 		grammar: grammar{root: o.Dialect.tree(), cumulative: o.Dialect.Cumulative, observe: o.Observe},
+		tally:   tally{exact: run.Work().ExactLengths},
 		epoll:   -1, timer: -1, wake: -1,
 		freed: func(*stream) {}, dispatch: func(context.Context) {}, resume: func(context.Context) {},
 	}

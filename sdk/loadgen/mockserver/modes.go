@@ -39,6 +39,7 @@ const (
 	WrongUsage Mode = "a usage that is one too high"
 	MadUsage   Mode = "a usage of four thousand million tokens"
 	Fewer      Mode = "one token less than asked, and usage says so"
+	Ends       Mode = "an answer that ends by itself, one token early"
 	More       Mode = "one token more than asked, and usage says so"
 	Duplicated Mode = "an event sent twice"
 	Reordered  Mode = "two events in the wrong order"
@@ -71,7 +72,7 @@ func (s *Server) events(q query) []string {
 	switch mode {
 	case HeldBack:
 		return heldBack(q)
-	case Fewer:
+	case Fewer, Ends:
 		count--
 	case More:
 		count++
@@ -109,7 +110,7 @@ func (s *Server) events(q query) []string {
 			continue
 		}
 		if upTo == count && mode != FinishWithUsage {
-			finish = `"length"`
+			finish = map[bool]string{true: `"stop"`, false: `"length"`}[mode == Ends]
 		}
 		list = append(list, fmt.Sprintf(`{"id":"c","object":"text_completion","choices":[{"index":%d,"text":"%s","logprobs":null,"finish_reason":%s%s}],"usage":%s}`, index, text, finish, idList, inEvent))
 		if mode == EmptyEvents {
