@@ -51,9 +51,11 @@ type Study struct {
 type StudyResult struct {
 	Dir     string
 	Outcome measure.Outcome
-	// Trials that succeeded and Failed ones, in the order of their blocks.
-	Trials []result.Trial
-	Failed []result.Trial
+	// Trials that succeeded, Failed ones, and the Interrupted one, in the order of their
+	// blocks.
+	Trials      []result.Trial
+	Failed      []result.Trial
+	Interrupted []result.Trial
 	// Summary holds the estimates of each cell.
 	Summary report.Summary
 }

@@ -263,7 +263,7 @@ func TestMissingTrialsAreToldOf(t *testing.T) {
 	}
 	again, err := llem.Report(r.Dir, study.UserConfig{}, llem.FactorsDefault)
 	summary := again.Summary
-	if want := (result.Problem{Code: "trials_missing", Message: "sim: 1 of 2 planned trials are missing (block 2): they were not run, or are lost"}); err != nil || len(summary.Problems) != 1 || summary.Problems[0] != want {
+	if want := (result.Problem{Code: "trials_missing", Message: "sim: 1 of 2 planned trials are missing (block 2): they were not run or interrupted, or are lost"}); err != nil || len(summary.Problems) != 1 || summary.Problems[0] != want {
 		t.Errorf("problems %q, %v", summary.Problems, err)
 	}
 }

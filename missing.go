@@ -57,7 +57,7 @@ func planned(plans []plan.Plan) (order []string, baseline string) {
 }
 
 // missingTrials holds the trials of a result directory against its plans: a trial that is
-// neither published nor failed was never run, or was lost. Those that known problems
+// neither published nor failed was never run, was interrupted, or was lost. Those that known problems
 // are about have been told of.
 func missingTrials(plans []plan.Plan, known []result.Problem, lists ...[]result.Trial) []result.Problem {
 	there := map[string]bool{}
@@ -79,7 +79,7 @@ func missingTrials(plans []plan.Plan, known []result.Problem, lists ...[]result.
 				}
 			}
 			if len(blocks) > 0 {
-				problems = append(problems, result.Problem{Code: result.ProblemMissing, Message: fmt.Sprintf("%s: %d of %d planned trials are missing (block %s): they were not run, or are lost",
+				problems = append(problems, result.Problem{Code: result.ProblemMissing, Message: fmt.Sprintf("%s: %d of %d planned trials are missing (block %s): they were not run or interrupted, or are lost",
 					cell.Label, len(blocks), len(p.Blocks), strings.Join(blocks, ", "))})
 			}
 		}

@@ -14,6 +14,8 @@ type Reported struct {
 	Summary report.Summary
 	Trials  []result.Trial
 	Failed  []result.Trial
+	// Interrupted trials are no failures: they were ended from outside.
+	Interrupted []result.Trial
 	// Note says in one line which factors were used where the run and the
 	// settings have different ones; else "".
 	Note string
@@ -46,7 +48,7 @@ func (r Reported) Lost() int {
 // measuring and reporting, and writes the derived files.
 func (r *StudyResult) read(dir *result.Dir, user study.UserConfig) error {
 	all := reportOn(dir, user, FactorsUser) // which are those of the run
-	r.Summary, r.Trials, r.Failed = all.Summary, all.Trials, all.Failed
+	r.Summary, r.Trials, r.Failed, r.Interrupted = all.Summary, all.Trials, all.Failed, all.Interrupted
 	return all.Write(dir.Path())
 }
 
@@ -68,19 +70,27 @@ func reportOn(d *result.Dir, user study.UserConfig, from FactorsFrom) Reported {
 	dir := d.Path()
 	var r Reported
 	var problems []result.Problem
-	r.Trials, r.Failed, problems = d.ReadTrials()
+	var without []result.Trial // a result
+	r.Trials, without, problems = d.ReadTrials()
+	for _, t := range without {
+		if t.Status == result.StatusInterrupted {
+			r.Interrupted = append(r.Interrupted, t)
+		} else {
+			r.Failed = append(r.Failed, t)
+		}
+	}
 	stored, err := report.ReadFactors(dir)
 	if err != nil && from != FactorsUser {
 		problems = append(problems, result.Problem{Code: result.ProblemFactors, File: "factors.json", Message: err.Error()})
 	}
 	plans, unread := readPlans(dir)
-	if problems = append(problems, unread...); len(plans)+len(unread) == 0 && len(r.Trials)+len(r.Failed) > 0 {
+	if problems = append(problems, unread...); len(plans)+len(unread) == 0 && len(r.Trials)+len(without) > 0 {
 		problems = append(problems, noPlan)
 	}
 	o := report.Options{Dir: filepath.Clean(dir)}
 	o.Order, o.Baseline = planned(plans)
 	o.Factors, r.Note = chooseFactors(stored, report.FactorsOf(user), from)
-	r.Summary = report.Summarize(r.Trials, r.Failed, o)
+	r.Summary = report.Summarize(r.Trials, without, o)
 	for _, problem := range append(problems, missingTrials(plans, problems, r.Trials, r.Failed)...) {
 		r.Summary.AddProblem(problem)
 	}

@@ -128,6 +128,9 @@ func (p *progress) say(line string) {
 func finishedLine(at measure.Progress) string {
 	head := fmt.Sprintf("%s trial %d/%d block %d %s", time.Now().Format("15:04:05"), at.Trial, at.Trials, at.Block+1, at.Label)
 	t := at.Finished
+	if t.Status == result.StatusInterrupted {
+		return fmt.Sprintf("%s interrupted in %s", head, t.Failure.Phase)
+	}
 	if t.Status != result.StatusOK {
 		return fmt.Sprintf("%s FAILED in %s: %s", head, t.Failure.Phase, t.Failure.Message)
 	}

@@ -69,7 +69,7 @@ func (c *runCommand) show(a *app, r llem.StudyResult, trials int) error {
 		return nil
 	}
 	var unprinted error
-	if len(r.Trials)+len(r.Failed) > 0 {
+	if len(r.Trials)+len(r.Failed)+len(r.Interrupted) > 0 {
 		unprinted = printSummary(a.stdout, r.Summary, c.Format, false)
 	}
 	return errors.Join(unprinted, c.lacks(a, r, trials))

@@ -47,8 +47,11 @@ func TestSignals(t *testing.T) {
 			if left := files(r.tmp); len(left) > 1 { // the directory of all hosts
 				t.Errorf("left behind: %v", left)
 			}
-			if !strings.Contains(r.stdout.String(), "the study was interrupted (interrupted)") {
-				t.Errorf("the table does not tell of the interrupt:\n%s", r.stdout.String())
+			if table := r.stdout.String(); !strings.Contains(table, "interrupted sim, block 1, in ") || strings.Contains(table, "failed") {
+				t.Errorf("the table does not tell of the interrupt, or calls it a failure:\n%s", table)
+			}
+			if !strings.Contains(r.stderr.String(), " interrupted in ") || strings.Contains(r.stderr.String(), "FAILED") {
+				t.Errorf("the trial's line: %s", r.stderr.String())
 			}
 			if !strings.Contains(r.stderr.String(), "interrupt again to kill it. 0 trials finished and kept in ") {
 				t.Errorf("the first line after the interrupt: %s", r.stderr.String())

@@ -60,9 +60,12 @@ func (s *session) block(ctx context.Context, b plan.Block, out *Outcome) error {
 			p.Phase, p.Fraction, p.Detail = phase, fraction, detail
 			s.Progress(p)
 		})
-		if err == nil && record.Status == result.StatusOK {
+		switch {
+		case err == nil && record.Status == result.StatusOK:
 			out.Done++
-		} else {
+		case record != nil && record.Status == result.StatusInterrupted:
+			out.Interrupted++
+		default:
 			out.Failed++
 		}
 		if record == nil { // it did not begin
@@ -153,7 +156,8 @@ func (s *session) trial(ctx context.Context, cell study.Cell, check sdk.CellChec
 	// An end from outside shows as many errors, each a race of its own.
 	switch {
 	case ctx.Err() != nil:
-		record.Failure.Code, record.Failure.Message = codeInterrupted, "the study was interrupted"
+		record.Status = result.StatusInterrupted
+		record.Failure.Code, record.Failure.Message = result.CodeInterrupted, "the study was interrupted"
 	case tookTooLong:
 		record.Failure.Code = codeTrialTimeout
 		record.Failure.Message = fmt.Sprintf("the trial took longer than limits.trial_timeout_s = %v s", limit)

@@ -19,7 +19,6 @@ const (
 	codeWorkMissing   = "window_not_reached"
 	codeNoEnergy      = "no_energy"
 	codeAllFailed     = "all_requests_failed"
-	codeInterrupted   = "interrupted"
 	codeAlreadyThere  = "already_published"
 	codeUnstorable    = "record_unstorable"
 )

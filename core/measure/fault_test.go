@@ -165,7 +165,7 @@ func TestAnInterrupt(t *testing.T) {
 				}
 				return
 			}
-			if out != (Outcome{Done: 1, Failed: 1, NotRun: 1}) || len(ok) != 1 || len(failed) != 1 {
+			if out != (Outcome{Done: 1, Interrupted: 1, NotRun: 1}) || len(ok) != 1 || len(failed) != 1 || failed[0].Status != result.StatusInterrupted {
 				t.Fatalf("%+v, %d done, %d failed", out, len(ok), len(failed))
 			}
 			f := failed[0].Failure

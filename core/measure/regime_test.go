@@ -114,7 +114,7 @@ func TestCooldownWithoutTemperature(t *testing.T) {
 			}
 		}
 		_, _, failed, err := r.run(ctx)
-		if err == nil || len(failed) != 1 || failed[0].Failure.Phase != "cooldown" || failed[0].Failure.Code != codeInterrupted {
+		if err == nil || len(failed) != 1 || failed[0].Failure.Phase != "cooldown" || failed[0].Failure.Code != result.CodeInterrupted {
 			t.Errorf("%v, failed %+v", err, failed)
 		}
 	})

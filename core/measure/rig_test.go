@@ -148,7 +148,7 @@ func (r *rig) run(ctx context.Context) (out Outcome, ok, failed []result.Trial, 
 	for _, b := range o.Plan.Blocks {
 		planned += len(b.Order)
 	}
-	if out.Done+out.Failed+out.NotRun != planned {
+	if out.Done+out.Failed+out.Interrupted+out.NotRun != planned {
 		r.t.Errorf("%+v does not add up to %d", out, planned)
 	}
 	for _, pid := range survivors(r.mark) {

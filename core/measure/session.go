@@ -120,13 +120,15 @@ type Progress struct {
 	Finished *result.Trial
 }
 
-// Outcome counts what happened to the plan's trials: the three numbers add up
+// Outcome counts what happened to the plan's trials: the four numbers add up
 // to the plan's.
 type Outcome struct {
 	Done int
-	// Failed are those that began and have no result: an interrupted one, and
-	// one whose result could not be stored, too.
+	// Failed are those that ended without a result, or with one that could not be
+	// stored.
 	Failed int
+	// Interrupted is the one that an interrupt ended: it says nothing of its cell.
+	Interrupted int
 	// NotRun were left out because the study was interrupted or gave up.
 	NotRun int
 	// GaveUp says why the rest was not run, or is empty.

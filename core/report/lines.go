@@ -285,6 +285,10 @@ func (p *printer) failures() {
 		}
 		p.line("  log: %s", filepath.Join(p.s.Dir, filepath.FromSlash(f.Log)))
 	}
+	for _, f := range p.s.Interrupted {
+		p.paragraph("%s %s, block %d, in %s: it has no result, and is no failure", p.color(yellow, "interrupted"), f.Label, f.Block+1, f.Phase)
+		p.line("  log: %s", filepath.Join(p.s.Dir, filepath.FromSlash(f.Log)))
+	}
 	for _, problem := range p.s.Problems {
 		p.paragraph("%s %s: %s", p.color(red, "problem"), problem.Code, OneLine(problem.Message))
 	}
@@ -334,10 +338,10 @@ func (p *printer) where(w Warning) string {
 	if w.Trials > 0 {
 		all := 0
 		for _, c := range p.s.Cells {
-			all += c.Trials + c.Excluded + c.Failed
+			all += c.Trials + c.Excluded + c.Failed + c.Interrupted
 		}
 		for _, c := range p.s.Probes {
-			all += c.Trials + c.Excluded + c.Failed
+			all += c.Trials + c.Excluded + c.Failed + c.Interrupted
 		}
 		text = fmt.Sprintf("in %d of %d trials", w.Trials, all)
 	}

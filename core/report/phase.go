@@ -16,12 +16,13 @@ import (
 // Probe is a cell that was measured for others, to split their joules. It is in
 // no table and no comparison.
 type Probe struct {
-	ID       string `json:"id"`
-	Label    string `json:"label"`
-	Boundary string `json:"boundary"`
-	Trials   int    `json:"trials"`
-	Excluded int    `json:"excluded"`
-	Failed   int    `json:"failed"`
+	ID          string `json:"id"`
+	Label       string `json:"label"`
+	Boundary    string `json:"boundary"`
+	Trials      int    `json:"trials"`
+	Excluded    int    `json:"excluded"`
+	Failed      int    `json:"failed"`
+	Interrupted int    `json:"interrupted,omitempty"`
 }
 
 // split gives every cell its phases: by alignment, else by subtraction, else by

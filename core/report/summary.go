@@ -48,9 +48,10 @@ type Summary struct {
 	// Probes are cells that were measured for others.
 	Probes []Probe `json:"probes,omitempty"`
 	// Failed trials; Excluded ones finished with a fatal warning and are in no
-	// estimate.
-	Failed   []Failed   `json:"failed"`
-	Excluded []Excluded `json:"excluded"`
+	// estimate. Interrupted ones were ended from outside, and are no failures.
+	Failed      []Failed   `json:"failed"`
+	Interrupted []Failed   `json:"interrupted,omitempty"`
+	Excluded    []Excluded `json:"excluded"`
 	// Warnings of trials, windows and estimates, one entry for each code.
 	Warnings []Warning `json:"warnings"`
 	// Problems are what the directory lacks, and files that could not be read.
@@ -77,10 +78,11 @@ type Cell struct {
 	Regime  string   `json:"regime"`
 	Model   string   `json:"model"`
 	Devices []string `json:"devices"`
-	// Trials in the estimates, Excluded by a fatal warning, and Failed.
-	Trials   int `json:"trials"`
-	Excluded int `json:"excluded"`
-	Failed   int `json:"failed"`
+	// Trials in the estimates, Excluded by a fatal warning, Failed, and Interrupted.
+	Trials      int `json:"trials"`
+	Excluded    int `json:"excluded"`
+	Failed      int `json:"failed"`
+	Interrupted int `json:"interrupted,omitempty"`
 	// Blocks of the trials in the estimates, by number, ascending.
 	Blocks []int `json:"blocks"`
 
@@ -187,7 +189,7 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 	var probes []Cell
 	s.Cells, probes = apart(collect(trials, failed))
 	for _, c := range probes {
-		s.Probes = append(s.Probes, Probe{ID: c.ID, Label: c.Label, Boundary: c.Boundary, Trials: c.Trials, Excluded: c.Excluded, Failed: c.Failed})
+		s.Probes = append(s.Probes, Probe{ID: c.ID, Label: c.Label, Boundary: c.Boundary, Trials: c.Trials, Excluded: c.Excluded, Failed: c.Failed, Interrupted: c.Interrupted})
 	}
 	split(s.Cells, probes)
 	for i := range s.Cells {
@@ -208,6 +210,10 @@ func Summarize(trials, failed []result.Trial, o Options) Summary {
 		}
 	}
 	for _, t := range failed {
+		if t.Status == result.StatusInterrupted {
+			s.Interrupted = append(s.Interrupted, failedTrial(t))
+			continue
+		}
 		s.Failed = append(s.Failed, failedTrial(t))
 	}
 	s.Warnings = warnings.sorted()
@@ -277,7 +283,11 @@ func collect(trials, failed []result.Trial) []Cell {
 			i = len(cells) - 1
 		}
 		cells[i].describe(t)
-		cells[i].Failed++
+		if t.Status == result.StatusInterrupted {
+			cells[i].Interrupted++
+		} else {
+			cells[i].Failed++
+		}
 	}
 	return cells
 }

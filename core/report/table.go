@@ -155,6 +155,8 @@ func (p *printer) joules(c Cell) string {
 		return p.color(red, fmt.Sprintf("excluded (%d)", c.Excluded))
 	case c.Trials == 0 && c.Failed > 0:
 		return p.color(red, fmt.Sprintf("failed (%d)", c.Failed))
+	case c.Trials == 0 && c.Interrupted > 0:
+		return p.color(yellow, "interrupted")
 	}
 	return missing
 }

@@ -103,10 +103,10 @@ func (a *Attempt) Publish(t Trial) error {
 	return errors.Join(syncDir(runs), syncDir(filepath.Dir(a.path)))
 }
 
-// Fail stores a failed trial in place: runs/ holds only what succeeded. Of a
+// Fail stores a failed or interrupted trial in place: runs/ holds only what succeeded. Of a
 // record that cannot be stored it keeps what the trial is and why it failed.
 func (a *Attempt) Fail(t Trial) error {
-	if t.Status != StatusFailed || t.Failure == nil {
+	if t.Status != StatusFailed && t.Status != StatusInterrupted || t.Failure == nil {
 		return fmt.Errorf("store failed trial %s: its status is %q and it must say why it failed", runName(a.cell, a.block), t.Status)
 	}
 	return a.finish(t)
@@ -151,7 +151,7 @@ func (a *Attempt) store(t Trial) error {
 		t.Warnings = append(t.Warnings[:len(t.Warnings):len(t.Warnings)], energy.Warning{Code: code, Severity: energy.SeverityWarning, Message: message})
 	}
 	// A failed trial may have failed because of this very file.
-	if err := a.requests.close(); err != nil && t.Status == StatusFailed {
+	if err := a.requests.close(); err != nil && t.Status != StatusOK {
 		warn("requests_incomplete", err.Error())
 	} else if err != nil {
 		return err
@@ -166,7 +166,7 @@ func (a *Attempt) store(t Trial) error {
 		}
 	}
 	text, err := encodeTrial(t)
-	if err != nil && t.Status == StatusFailed {
+	if err != nil && t.Status != StatusOK {
 		bare := t.bare()
 		warn("record_incomplete", "only what the trial is and why it failed is stored: "+err.Error())
 		bare.Warnings = t.Warnings

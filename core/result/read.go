@@ -12,7 +12,8 @@ import (
 )
 
 // ReadTrials reads every trial of a result directory: those published in
-// runs/, and the failed ones in attempts/, each list by block and position.
+// runs/, and those in attempts/ that failed or were interrupted, each list by block
+// and position.
 // What cannot be read is a problem that names its file; the others are read
 // all the same.
 func ReadTrials(dir string) (ok, failed []Trial, problems []Problem) {
@@ -58,7 +59,7 @@ func (d *Dir) ReadTrials() (ok, failed []Trial, problems []Problem) {
 			problems = append(problems, problemOf(spare(ProblemUnfinished), at, unfinished(dir, name, d.unstored[name])))
 		case err != nil:
 			problems = append(problems, problemOf(ProblemTrial, filepath.Join(at, trialFile), err))
-		case t.Status == StatusFailed:
+		case t.Status == StatusFailed, t.Status == StatusInterrupted:
 			failed = append(failed, t)
 		default:
 			problems = append(problems, problemOf(spare(ProblemUnpublished), at, fmt.Errorf("%s holds a trial that was measured but not published; it is left out", at)))
@@ -97,6 +98,9 @@ func readTrial(root, name string) (Trial, error) {
 	t, err := decodeTrial(text)
 	if err != nil {
 		return Trial{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if t.Status == StatusFailed && t.Failure != nil && t.Failure.Code == CodeInterrupted {
+		t.Status = StatusInterrupted // older records had no such status
 	}
 	t.Dir = filepath.ToSlash(name)
 	return t, nil

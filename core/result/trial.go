@@ -18,7 +18,13 @@ type Status string
 const (
 	StatusOK     Status = "ok"
 	StatusFailed Status = "failed"
+	// StatusInterrupted: the study was ended from outside while the trial ran. It has no
+	// result and says nothing of the deployment; its place in the plan is still empty.
+	StatusInterrupted Status = "interrupted"
 )
+
+// CodeInterrupted is the code of an interrupted trial's Failure.
+const CodeInterrupted = "interrupted"
 
 // Trial is one load, one Run, and its windows, of one cell in one block.
 type Trial struct {
