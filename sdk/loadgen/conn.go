@@ -139,16 +139,28 @@ func (r *reactor) close(c *conn) {
 	c.fd = -1
 }
 
-// kept returns an idle connection that is still open, the one used last.
+// kept returns an idle connection that is still open, the one used last. The event
+// that tells of a server's closing may be due in the same turn: one that has rested is
+// asked.
 func (r *reactor) kept() *conn {
 	for n := len(r.idle); n > 0; n = len(r.idle) {
 		c := r.idle[n-1]
 		r.idle = r.idle[:n-1]
-		if c.fd >= 0 {
+		switch {
+		case c.fd < 0:
+		case r.nowNs-c.sinceNs < restedNs || silent(c.fd):
 			return c
+		default:
+			r.close(c)
 		}
 	}
 	return nil
+}
+
+// silent tells whether the other end has neither closed nor said anything.
+func silent(fd int) bool {
+	_, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return errors.Is(err, unix.EAGAIN)
 }
 
 // connected is called when a connection attempt has an outcome.

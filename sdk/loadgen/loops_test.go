@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -346,6 +347,52 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	if err := r.gone(); !errors.Is(err, sdk.EngineCrashed) {
 		t.Error(err)
+	}
+}
+
+// TestARestedConnectionIsAsked: a server's closing that no turn has told of yet is
+// noticed before a request is sent into it.
+func TestARestedConnectionIsAsked(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	g, err := New(t.Context(), Options{URL: "http://" + listener.Addr().String(), Dialect: VLLM()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newReactor(g, sdk.NewRun(sdk.RunSpec{}, newRig(sdk.LoopOpen, 1).work, func(sdk.RunEvent) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.free()
+	for _, closed := range []bool{false, true} {
+		c, err := r.connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for len(r.idle) == 0 {
+			if err := r.step(t.Context(), 1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if closed {
+			server.Close()
+			poll := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
+			if n, err := unix.Poll(poll, 5000); n != 1 || err != nil {
+				t.Fatalf("the closing did not come: %v", err)
+			}
+		}
+		r.nowNs = c.sinceNs + restedNs
+		if got := r.kept(); closed != (got == nil) || closed != (c.fd < 0) {
+			t.Errorf("closed %v: kept %v, descriptor %d", closed, got, c.fd)
+		}
 	}
 }
 

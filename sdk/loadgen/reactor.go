@@ -73,6 +73,9 @@ const (
 	restNs = 100e6
 	// idleLimitNs is below the five seconds after which common servers close.
 	idleLimitNs = 4e9
+	// restedNs is how long a connection is idle before it is asked whether it is open;
+	// those of a busy loop are not.
+	restedNs = 1e6
 	// decodeSlice is decoded between two looks at the sockets: some 30 us.
 	decodeSlice = 32 << 10
 	// decodeAt is how much a request may hold before it is queued.

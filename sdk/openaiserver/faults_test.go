@@ -130,8 +130,8 @@ func TestBurstsOfRefusals(t *testing.T) {
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	l := mustLoad(t, sdk.Table{"behave": "is impatient"})
 	for range 2 {
-		done, err := drive(t, l, sdk.RunSpec{Loop: sdk.LoopOpen}, 10, 100e6)
-		if err != nil || len(done) != 10 || len(failures(done)) != 0 {
+		done, err := drive(t, l, sdk.RunSpec{Loop: sdk.LoopOpen}, 5, 400e6)
+		if err != nil || len(done) != 5 || len(failures(done)) != 0 {
 			t.Errorf("%d completions, failures %v, error %v", len(done), failures(done), err)
 		}
 	}
