@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,16 +114,30 @@ func (g *Generator) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A name such as localhost has two; servers listen on the older one.
-	best := addresses[0].Unmap()
-	for _, a := range addresses {
-		if a.Unmap().Is4() {
-			best = a.Unmap()
-			break
+	g.family, g.address = socketAddress(listening(ctx, addresses, port), port)
+	return nil
+}
+
+// listening returns the address that the server listens on. A name such as localhost
+// has two, of which it may have one; they are asked in the order that most servers have,
+// and where none answers, the first will say why.
+func listening(ctx context.Context, addresses []netip.Addr, port int) netip.Addr {
+	list := make([]netip.Addr, len(addresses))
+	for i, a := range addresses {
+		list[i] = a.Unmap()
+	}
+	slices.SortStableFunc(list, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	if len(list) == 1 {
+		return list[0]
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	for _, a := range list {
+		if c, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), strconv.Itoa(port))); err == nil {
+			_ = c.Close() // it was only to be asked
+			return a
 		}
 	}
-	g.family, g.address = socketAddress(best, port)
-	return nil
+	return list[0]
 }
 
 func socketAddress(a netip.Addr, port int) (family int, address unix.Sockaddr) {

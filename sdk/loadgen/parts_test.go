@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -78,6 +80,29 @@ func TestPrepared(t *testing.T) {
 	for i, item := range work.Items {
 		if b, own := r.body(uint32(i), item); own || !bytes.Equal(b, plain[i]) {
 			t.Errorf("prepared:\n%s\nelse:\n%s", b, plain[i])
+		}
+	}
+}
+
+// A name may have addresses that the server does not listen on.
+func TestTheAddressThatListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	for want, list := range map[string][]string{
+		"127.0.0.2": {"::1", "127.0.0.1", "::ffff:127.0.0.2"}, // one that listens
+		"127.0.0.3": {"::1", "127.0.0.3", "127.0.0.1"},        // none: the first of the older kind
+		"::1":       {"::1"},
+	} {
+		var addresses []netip.Addr
+		for _, text := range list {
+			addresses = append(addresses, netip.MustParseAddr(text))
+		}
+		if got := listening(t.Context(), addresses, port); got.String() != want {
+			t.Errorf("%v: %v, want %s", list, got, want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/llenergymeasure/llem/sdk"
 	"github.com/llenergymeasure/llem/sdk/loadgen"
@@ -58,7 +59,9 @@ func (e *Engine) abilities() sdk.Abilities {
 // Load implements sdk.Backend.
 func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.Progress) (report sdk.LoadReport, err error) {
 	b.settings = b.engine.settings(req.Cell.Parameters)
-	b.apiKey = req.Secrets[apiKeyKey]
+	if b.apiKey = req.Secrets[apiKeyKey]; strings.ContainsFunc(b.apiKey, unicode.IsControl) {
+		return report, &sdk.Error{Code: sdk.UnsupportedParameter, KeyPath: apiKeyKey, Message: "it holds a line break or another control character", Advice: "look for one at its end"}
+	}
 	digest := b.startDigest(ctx, req.Cell.Model)
 	// A server that did not become ready is ended by Unload.
 	if attached(b.settings) {

@@ -189,6 +189,9 @@ func TestAnAttachedServer(t *testing.T) {
 	if err := second.Unload(t.Context()); err != nil || first.process.dead() {
 		t.Errorf("Unload: %v; the server is gone: %v", err, first.process.dead())
 	}
+	if broken := load(t, at, map[string]string{"api_key": "s3cret\n"}); !errors.Is(broken.err, sdk.UnsupportedParameter) || strings.Contains(broken.err.Error(), "s3cret") {
+		t.Errorf("error %+v", broken.err)
+	}
 	wrong := load(t, at, map[string]string{"api_key": "wrong"})
 	var e *sdk.Error
 	if !errors.As(wrong.err, &e) || e.Code != sdk.Permission || e.KeyPath != "api_key" || strings.Contains(e.Error(), "s3cret") {

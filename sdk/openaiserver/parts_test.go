@@ -91,6 +91,20 @@ d NaN
 	}
 }
 
+func TestAddresses(t *testing.T) {
+	for text, says := range map[string]string{
+		"http://127.0.0.1:8000": "", "http://localhost:8000/": "", "http://[::1]:8000": "", "http://host/engines/a": "", "http://host/v1beta": "",
+		"": "needs the server's address", "127.0.0.1:8000": "first path segment", "localhost:8000": "no http:// address", "https://host": "no http:// address",
+		"http:///v1/models": "no http:// address", "http://host/v1": "ends in /v1", "http://host:8000/v1/": "ends in /v1", "http://host?key=x": "has a query", "http://host#a": "has a query",
+		"http://me:s3cret@host": "a key belongs into api_key", "http://me:s3cret@host:port": "invalid port",
+	} {
+		err := checkURL(sdk.Table{urlKey: text})
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%s: error %v, want %q", text, err, says)
+		}
+	}
+}
+
 func FuzzMetrics(f *testing.F) {
 	f.Add([]byte("a{b=\"c\\\"}\"} 1 2\n# x\n\nd 3"))
 	f.Fuzz(func(t *testing.T, text []byte) {

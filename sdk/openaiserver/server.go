@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -40,7 +41,21 @@ const (
 
 // newClient keeps no connection: nothing of it shall be open in a window.
 func newClient() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil}}
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil, DialContext: dial}}
+}
+
+// dial prefers IPv4, as the load generator does: another server may listen on the same
+// port of the name's other address.
+func dial(ctx context.Context, _, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp4", address)
+	if err == nil {
+		return c, nil
+	}
+	if other, otherErr := dialer.DialContext(ctx, "tcp6", address); otherErr == nil {
+		return other, nil
+	}
+	return nil, err
 }
 
 // Get returns the body of an answer of status 200.
