@@ -10,7 +10,7 @@ import (
 )
 
 // attach connects to a server that is running already.
-func (b *backend) attach(ctx context.Context) error {
+func (b *backend) attach(ctx context.Context, cell sdk.Cell) error {
 	if err := checkURL(b.settings); err != nil {
 		return err
 	}
@@ -18,7 +18,7 @@ func (b *backend) attach(ctx context.Context) error {
 	if err := b.awaitReady(ctx); err != nil {
 		return err
 	}
-	return b.ready(ctx)
+	return b.ready(ctx, modelOf(cell))
 }
 
 func checkURL(settings sdk.Table) error {

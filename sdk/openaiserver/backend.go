@@ -34,6 +34,7 @@ type backend struct {
 	apiKey    string
 	process   *process // nil if none was started here
 	server    *Server
+	alias     string // an attached server's name of its model, if it is not the study's
 	generator *loadgen.Generator
 	report    loadgen.Report // of the last Run
 	counted   *sdk.Counters  // since then, where Engine.Count reads them
@@ -65,7 +66,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 	digest := b.startDigest(ctx, req.Cell.Model)
 	// A server that did not become ready is ended by Unload.
 	if attached(b.settings) {
-		err = b.attach(ctx)
+		err = b.attach(ctx, req.Cell)
 	} else {
 		err = b.start(ctx, req, progress)
 	}
@@ -108,9 +109,11 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 				report.Resolved[p.Key] = value
 			}
 		}
-		report.Warnings = append(report.Warnings, sdk.Warning{
-			Code: "attached", KeyPath: modeKey, Message: "the server was running before: its parameters are what it says of itself, and its start was not seen",
-		})
+		message := "the server was running before: its parameters are what it says of itself, and its start was not seen"
+		if b.alias != "" {
+			message += fmt.Sprintf("; it calls its model %s, and the result calls it %s as the study does: nothing shows that they are one", b.alias, report.Model.Base)
+		}
+		report.Warnings = append(report.Warnings, sdk.Warning{Code: "attached", KeyPath: modeKey, Message: message})
 		return
 	}
 	for key, value := range b.settings {
@@ -188,7 +191,7 @@ func (b *backend) startOnce(ctx context.Context, req sdk.LoadRequest, built stri
 		}
 	}
 	found.close()
-	return b.ready(ctx)
+	return b.ready(ctx, "")
 }
 
 // commandLine is all that starts a server; box is nil without a container.
@@ -234,10 +237,14 @@ func (b *backend) connect(url string) {
 	}
 }
 
-// ready makes the generator and tries the server out.
-func (b *backend) ready(ctx context.Context) (err error) {
-	name, err := b.server.modelName(ctx)
+// ready makes the generator and tries the server out. wanted is the study's model of a
+// server that others started; "" = whatever it has.
+func (b *backend) ready(ctx context.Context, wanted string) (err error) {
+	name, err := b.modelName(ctx, wanted)
+	var e *sdk.Error
 	switch {
+	case errors.As(err, &e):
+		return e
 	case forbidden(err):
 		return b.wrongKey(err)
 	case err != nil:
@@ -253,14 +260,13 @@ func (b *backend) ready(ctx context.Context) (err error) {
 	return b.tryOut(ctx)
 }
 
-// modelName is what the server calls its model; "" where it has no list.
-func (s *Server) modelName(ctx context.Context) (string, error) {
+// modelName is what the server calls the model; "" where it has no list. One that was
+// started here has one model, whatever its names.
+func (b *backend) modelName(ctx context.Context, wanted string) (string, error) {
 	var list struct {
-		Data []struct {
-			ID string `json:"id"`
-		} `json:"data"`
+		Data []struct{ ID, Root string }
 	}
-	err := s.GetJSON(ctx, "/v1/models", &list)
+	err := b.server.GetJSON(ctx, "/v1/models", &list)
 	var status *statusError
 	if errors.As(err, &status) && status.code == http.StatusNotFound {
 		return "", nil
@@ -268,7 +274,24 @@ func (s *Server) modelName(ctx context.Context) (string, error) {
 	if err != nil || len(list.Data) == 0 {
 		return "", err
 	}
-	return list.Data[0].ID, nil
+	if wanted == "" {
+		return list.Data[0].ID, nil
+	}
+	var names []string
+	for _, model := range list.Data {
+		if model.ID == wanted || model.Root == wanted {
+			return model.ID, nil
+		}
+		names = append(names, model.ID)
+	}
+	if len(names) > 1 {
+		return "", &sdk.Error{
+			Code: sdk.ModelMissing, KeyPath: "model.id", Phase: "ask for the model's name",
+			Message: fmt.Sprintf("the server has %s, and none of them is called %s", strings.Join(names, ", "), wanted), Advice: "name the one that is meant",
+		}
+	}
+	b.alias = names[0]
+	return names[0], nil
 }
 
 // exited is closed when a server that was started here has ended.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -196,5 +197,50 @@ func TestAnAttachedServer(t *testing.T) {
 	var e *sdk.Error
 	if !errors.As(wrong.err, &e) || e.Code != sdk.Permission || e.KeyPath != "api_key" || strings.Contains(e.Error(), "s3cret") {
 		t.Errorf("error %+v", wrong.err)
+	}
+}
+
+// newServer is the address of a server that is running.
+func newServer(t *testing.T, behave string) string {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := startProcess([]string{path, "serve-tokens", strconv.Itoa(port), "--behave", behave}, nil, t.TempDir(), port, nil, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return fmt.Sprintf("http://localhost:%d/", port)
+}
+
+// The study's model is asked for by the name that an attached server has for it; what
+// cannot be told from it is said.
+func TestTheModelOfAnAttachedServer(t *testing.T) {
+	one, more := newServer(t, "well"), newServer(t, "has more models")
+	for _, c := range []struct{ url, model, says string }{
+		{one, "numbers", ""}, {one, "org/else", "it calls its model numbers, and the result calls it org/else"},
+		{more, "numbers", ""}, {more, "org/numbers", ""}, {more, "signs", "the server has letters, numbers, and none of them is called signs"},
+	} {
+		b := Backend(testEngine()).(*backend)
+		cell := testCell(sdk.Table{"mode": "attach", "url": c.url})
+		cell.Model = sdk.Model{ID: c.model}
+		report, err := b.Load(t.Context(), sdk.LoadRequest{Cell: cell}, sdk.NewProgress(func(sdk.StageEvent) {}))
+		said := fmt.Sprint(err)
+		if err == nil {
+			said = report.Warnings[0].Message
+		}
+		if c.says == "" && (err != nil || strings.Contains(said, "calls")) || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %q, want %q", c.model, said, c.says)
+		}
 	}
 }

@@ -123,6 +123,10 @@ func serveTokens(args []string) int {
 			http.Error(w, "wrong key", http.StatusUnauthorized)
 			return
 		}
+		if behave == "has more models" {
+			fmt.Fprint(w, `{"data":[{"id":"letters"},{"id":"numbers","root":"org/numbers"}]}`)
+			return
+		}
 		fmt.Fprint(w, `{"data":[{"id":"numbers"}]}`)
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
