@@ -91,6 +91,8 @@ func tryBackend(ctx context.Context, p *host.Plugin, e registry.Entry) verdict {
 		return unusable("no", strings.Join(machine.Lacking, "; "))
 	case machine.Unknown != "":
 		return usable("it starts; whether its engine is here is seen with a study, `llem run`: %s", machine.Unknown)
+	case len(machine.Doubts) > 0:
+		return usable("it starts, and misses nothing here, but %s; %s", strings.Join(machine.Doubts, "; "), e.Dir)
 	}
 	return usable("it starts, and misses nothing here; %s", e.Dir)
 }

@@ -59,6 +59,9 @@ func (e *engine) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]
 	if e.mode == "no cell" {
 		refuse("there are never enough", "")
 	}
+	if depth == sdk.DepthEnvironment && e.mode == "slow here" {
+		checks[0].Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityWarning, KeyPath: "threads", Message: "there are two CPUs"}}
+	}
 	if depth == sdk.DepthEnvironment && (e.mode == "no package" || e.mode == "no cell") {
 		refuse("libthreads is not installed", "install it")
 	}

@@ -14,6 +14,9 @@ type Machine struct {
 	// Lacking is what keeps the engine from being loaded here, and what to do
 	// about it, a line each.
 	Lacking []string
+	// Doubts are what the backend warns of on this machine, such as a GPU that the
+	// engine cannot use, a line each.
+	Doubts []string
 	// Unknown says why the machine was not judged; "" means that it was.
 	Unknown string
 }
@@ -34,7 +37,7 @@ func LookAround(ctx context.Context, p *host.Plugin) (Machine, error) {
 			return Machine{}, err
 		}
 		if len(o.refused) == 0 { // taken, or refused here only
-			return Machine{Lacking: o.lacking}, nil
+			return Machine{Lacking: o.lacking, Doubts: o.doubts}, nil
 		}
 		refused = append(refused, o.refused...)
 	}
@@ -46,8 +49,8 @@ func LookAround(ctx context.Context, p *host.Plugin) (Machine, error) {
 type opinion struct {
 	verdict sdk.CellCheck // on this one
 	// refused are the errors that the cell has anywhere, lacking those that it has
-	// here only.
-	refused, lacking []string
+	// here only, and doubts the warnings that it has here only.
+	refused, lacking, doubts []string
 }
 
 func opinionOf(ctx context.Context, p *host.Plugin, cell sdk.Cell) (opinion, error) {
@@ -55,29 +58,27 @@ func opinionOf(ctx context.Context, p *host.Plugin, cell sdk.Cell) (opinion, err
 	if err != nil {
 		return opinion{}, err
 	}
-	if !here[0].Refused() {
-		return opinion{verdict: here[0]}, nil
-	}
 	anywhere, err := p.Check(ctx, []sdk.Cell{cell}, sdk.DepthStatic)
 	if err != nil {
 		return opinion{}, err
 	}
-	o := opinion{verdict: here[0], refused: errorLines(anywhere[0])}
-	for _, line := range errorLines(here[0]) {
-		if !slices.Contains(o.refused, line) {
-			o.lacking = append(o.lacking, line)
-		}
-	}
+	o := opinion{verdict: here[0], refused: lines(anywhere[0], sdk.SeverityError)}
+	o.lacking = without(lines(here[0], sdk.SeverityError), o.refused)
+	o.doubts = without(lines(here[0], sdk.SeverityWarning), lines(anywhere[0], sdk.SeverityWarning))
 	return o, nil
 }
 
-// errorLines are the errors of a verdict, each with its key and its advice.
-func errorLines(check sdk.CellCheck) []string {
-	var lines []string
+func without(list, known []string) []string {
+	return slices.DeleteFunc(list, func(line string) bool { return slices.Contains(known, line) })
+}
+
+// lines are the findings of a severity in a verdict, each with its key and its advice.
+func lines(check sdk.CellCheck, severity sdk.Severity) []string {
+	var list []string
 	for _, d := range check.Diagnostics {
-		if d.Severity == sdk.SeverityError {
-			lines = append(lines, strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": "))
+		if d.Severity == severity {
+			list = append(list, strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": "))
 		}
 	}
-	return lines
+	return list
 }

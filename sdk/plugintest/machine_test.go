@@ -15,10 +15,12 @@ func TestLookAround(t *testing.T) {
 	for _, c := range []struct {
 		mode    string
 		lacking []string
+		doubts  []string
 		unknown string
 	}{
 		{mode: ""},
 		{mode: "no package", lacking: []string{"threads: libthreads is not installed; install it"}},
+		{mode: "slow here", doubts: []string{"threads: there are two CPUs"}},
 		{mode: "no cell", unknown: "threads: there are never enough"},
 	} {
 		argv := command(t, "backend", c.mode)
@@ -28,7 +30,7 @@ func TestLookAround(t *testing.T) {
 		}
 		got, err := plugintest.LookAround(t.Context(), p)
 		p.Kill()
-		if err != nil || !slices.Equal(got.Lacking, c.lacking) || got.Unknown != c.unknown {
+		if err != nil || !slices.Equal(got.Lacking, c.lacking) || !slices.Equal(got.Doubts, c.doubts) || got.Unknown != c.unknown {
 			t.Errorf("%q: %+v, %v", c.mode, got, err)
 		}
 	}

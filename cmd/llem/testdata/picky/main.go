@@ -1,6 +1,7 @@
 // Command picky is a backend for the tests of llem: it refuses some cells,
 // wants a secret, says on stderr only that it got one, and talks to the
-// terminal where it can. What PICKY_LACKS names is not on the machine.
+// terminal where it can. What PICKY_LACKS names is not on the machine,
+// of which it warns with PICKY_DOUBT.
 package main
 
 import (
@@ -45,6 +46,9 @@ func (picky) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]sdk.
 				Severity: sdk.SeverityError, KeyPath: "context",
 				Message: fmt.Sprintf("%d tokens do not fit into a context of %d", need, room), Advice: "raise context or shorten the workload",
 			})
+		}
+		if doubt := os.Getenv("PICKY_DOUBT"); doubt != "" && depth == sdk.DepthEnvironment {
+			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{Severity: sdk.SeverityWarning, KeyPath: "context", Message: doubt})
 		}
 		if lacks := os.Getenv("PICKY_LACKS"); lacks != "" && depth == sdk.DepthEnvironment {
 			checks[i].Diagnostics = append(checks[i].Diagnostics, sdk.Diagnostic{
