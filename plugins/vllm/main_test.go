@@ -153,6 +153,10 @@ func TestReadBack(t *testing.T) {
 	if *old.KVCapacityTokens != 1600 || len(old.Resolved) != 1 {
 		t.Errorf("%+v", old)
 	}
+	two := "vllm:iteration_tokens_total_count{engine=\"0\",model_name=\"/m\"} 0.0\nvllm:iteration_tokens_total_count{engine=\"1\",model_name=\"/m\"} 0.0\n"
+	if one := engines(read("metrics-0.32.txt")); one > 1 || engines(two) != 2 {
+		t.Errorf("%d and %d engines", one, engines(two))
+	}
 	fromScheduler("(APIServer pid=7931) INFO 11-28 22:36:23 [scheduler.py:307] Chunked prefill is enabled with max_num_batched_tokens=128.", &report)
 	if w := (sdk.Workload{MaxInputTokens: 129}); !dividesPrompts(report.Resolved, w) || dividesPrompts(old.Resolved, w) || dividesPrompts(report.Resolved, sdk.Workload{MaxInputTokens: 128}) {
 		t.Errorf("a step of %v tokens", report.Resolved["max_num_batched_tokens"])

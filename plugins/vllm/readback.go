@@ -47,6 +47,10 @@ func readBack(ctx context.Context, s *openaiserver.Server, report *sdk.LoadRepor
 		// those that bring some.
 		s.Mistrust(metrics.EngineSteps)
 	}
+	if engines(string(text)) > 1 {
+		// Each front end counts a step of each engine that it had output of.
+		s.Mistrust(metrics.EngineSteps)
+	}
 	fromModel(report)
 	return nil
 }
@@ -81,6 +85,17 @@ func cacheConfig(metrics string) map[string]string {
 		}
 	}
 	return labels
+}
+
+var engineLabel = regexp.MustCompile(`(?m)^vllm:iteration_tokens_total_count\{[^\n]*\bengine="([^"]*)"`)
+
+// engines is how many copies of the model the metrics are of.
+func engines(metrics string) int {
+	found := map[string]bool{}
+	for _, match := range engineLabel.FindAllStringSubmatch(metrics, -1) {
+		found[match[1]] = true
+	}
+	return len(found)
 }
 
 func fromCache(labels map[string]string, report *sdk.LoadReport) {
