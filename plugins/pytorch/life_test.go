@@ -195,7 +195,7 @@ func TestAnEnvironmentWithoutTorch(t *testing.T) {
 	t.Setenv("VIRTUAL_ENV", dir)
 	t.Setenv("PYTHONPATH", "")
 	found := check(t, cell(sdk.Table{}), sdk.DepthEnvironment).Diagnostics
-	if len(found) != 2 || !strings.Contains(found[0].Message, "has no torch") || !strings.Contains(found[0].Advice, "-m pip install \"torch>=2.6\"") {
+	if len(found) != 1 || !strings.Contains(found[0].Message, "has no torch and no transformers") || !strings.Contains(found[0].Advice, "-m pip install \"torch>=2.6\"") {
 		t.Errorf("found %+v", found)
 	}
 	_, err := (&backend{}).Load(t.Context(), sdk.LoadRequest{Cell: cell(sdk.Table{}), WorkDir: t.TempDir()}, sdk.NewProgress(func(sdk.StageEvent) {}))

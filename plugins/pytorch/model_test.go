@@ -161,6 +161,8 @@ func TestLoadsThatFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file, whole[:len(whole)/2])
+	incomplete := naturalModel(t)
+	write(t, filepath.Join(incomplete, "model.safetensors"), bytes.Replace(whole, []byte("layers.0.mlp.down_proj"), []byte("layers.0.mlp.down_proX"), 1))
 	for _, c := range []struct {
 		name       string
 		parameters sdk.Table
@@ -169,6 +171,7 @@ func TestLoadsThatFail(t *testing.T) {
 		key, words string
 	}{
 		{"truncated weights", nil, truncated, sdk.ModelMissing, "model.path", "not wholly copied"},
+		{"a tensor is missing", nil, incomplete, sdk.ModelMissing, "model.path", "no weights for model.layers.0.mlp.down_proj.weight of LlamaForCausalLM"},
 		{"no directory", nil, "/nowhere", sdk.ModelMissing, "model.path", "/nowhere"},
 		{"no GPU", sdk.Table{"device": "cuda"}, "", sdk.DeviceMissing, "device", `device = "cpu"`},
 		{"misspelt extra", sdk.Table{"extra": sdk.Table{"repetition_penality": 1.1}}, "", sdk.UnsupportedParameter, "extra.repetition_penality", "no"},
@@ -182,6 +185,27 @@ func TestLoadsThatFail(t *testing.T) {
 			}
 			wantError(t, failingLoad(t, wrong), c.code, c.key, c.words)
 		})
+	}
+}
+
+// Weights beyond the model's are told of.
+func TestWeightsWithoutUse(t *testing.T) {
+	t.Parallel()
+	c := engineCell(t, nil)
+	c.Model.Path = naturalModel(t)
+	file := filepath.Join(c.Model.Path, "config.json")
+	config, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shallow := bytes.Replace(config, []byte(`"num_hidden_layers": 6`), []byte(`"num_hidden_layers": 5`), 1)
+	if bytes.Equal(shallow, config) {
+		t.Fatalf("no six layers in %s", config)
+	}
+	write(t, file, shallow)
+	_, report := loadEngine(t, c)
+	if w := report.Warnings; len(w) != 1 || w[0].Code != "weights_unused" || !strings.Contains(w[0].Message, "model.layers.5.") || !strings.Contains(w[0].Message, "more") {
+		t.Errorf("warnings %+v", w)
 	}
 }
 

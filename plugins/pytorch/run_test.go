@@ -152,7 +152,7 @@ func sampledOutputs(t *testing.T, b *backend) {
 		return *drive(t, b, batchOf4, work).completions[3].OutputHash
 	}
 	greedy, first := hash(0, 0, 1), hash(2, 0, 1)
-	if hash(2, 0, 1) != first || hash(2, 0, 2) == first || greedy == first || hash(2, 1, 3) != greedy {
+	if hash(2, 0, 1) != first || hash(2, 0, 2) == first || greedy == first || hash(2, 1, 3) != greedy || hash(2, 0, 1<<62) == first {
 		t.Error("sampling does not follow its temperature, top_k and seed")
 	}
 }

@@ -221,7 +221,7 @@ class Engine:
             batch[row, place] = prompt
             mask[row, place] = 1
         if sampling["temperature"] > 0:
-            torch.manual_seed(sampling["seed"] * 1_000_003 + seed_step)
+            torch.manual_seed((sampling["seed"] * 1_000_003 + seed_step) % 2**63)  # of any seed of a study
         config = self.config(max(most), sampling, exact)
         watch.start()
         options = {"assistant_model": self.assistant} if self.assistant is not None else {}

@@ -37,7 +37,7 @@ def load(line, call):
     if model_call["random"]:
         model = make_random(torch, p, config, dtype, device, model_call["seed"], warnings)
     else:
-        model = read_weights(torch, transformers, p, model_call, dtype, device)
+        model = read_weights(torch, transformers, p, model_call, dtype, device, warnings)
     if ranks.in_use(model) != size:
         raise Problem("unsupported_parameter", f"the installed transformers has no plan to split {type(model).__name__} over {size} ranks", "tp_plan", "leave tp_plan out, or spread whole layers with device_map")
     assistant = read_assistant(torch, transformers, p, model, device)
@@ -157,15 +157,18 @@ def scheme(p):
     return None if name == "none" else name
 
 
-def read_weights(torch, transformers, p, model_call, dtype, device):
+def read_weights(torch, transformers, p, model_call, dtype, device, warnings):
     options = source(model_call, p)
+    options["output_loading_info"] = True
     options["dtype"] = dtype
     if "attn_implementation" in p:
         options["attn_implementation"] = p["attn_implementation"]
     options.update(extra(p, "from_pretrained"))
     if ranks.count(p) > 1:
         options.update(compat.tensor_parallel(ranks.count(p)))
-        return transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
+        model, found = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
+        complete(model, found, model_call, warnings)
+        return model
     if scheme(p) is not None:
         import quantizing
 
@@ -175,10 +178,33 @@ def read_weights(torch, transformers, p, model_call, dtype, device):
         placed = {"": device}
     if placed is not None:
         options["device_map"] = placed
-    model = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
+    model, found = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
+    complete(model, found, model_call, warnings)
     if placed is None:
         model.to(device)
     return model
+
+
+def complete(model, found, model_call, warnings):
+    """Refuses a model of which weights are missing: transformers makes random ones in
+    their place, and goes on. Tied weights and what it knows to be made anew are not
+    among them. How quantised weights are called in a checkpoint is their scheme's own
+    matter: of these it is a warning."""
+    missing, left = sorted(found.get("missing_keys") or ()), sorted(found.get("unexpected_keys") or ())
+    if missing:
+        message = f"{model_call['name']} has no weights for {some(missing)} of {type(model).__name__}"
+        if getattr(model, "hf_quantizer", None) is None:
+            advice = "copy or download all of its files, and check that it is a model for text generation: random weights would stand for what is missing"
+            raise Problem("model_missing", message, "model.path" if model_call["local"] else "model.id", advice)
+        warnings.append({"code": "weights_missing", "message": message + ": transformers has made random ones"})
+    if left:
+        message = f"{model_call['name']} has weights that {type(model).__name__} does not use: {some(left)}"
+        warnings.append({"code": "weights_unused", "message": message})
+
+
+def some(names):
+    """A few of the names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def read_assistant(torch, transformers, p, model, device):
