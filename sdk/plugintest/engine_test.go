@@ -59,6 +59,9 @@ func (e *engine) Check(_ context.Context, cells []sdk.Cell, depth sdk.Depth) ([]
 	if e.mode == "no cell" {
 		refuse("there are never enough", "")
 	}
+	if depth == sdk.DepthEnvironment && e.mode == "no file" {
+		checks[0].Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, KeyPath: "model.path", Message: "the engine loads a file"}}
+	}
 	if depth == sdk.DepthEnvironment && e.mode == "slow here" {
 		checks[0].Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityWarning, KeyPath: "threads", Message: "there are two CPUs"}}
 	}

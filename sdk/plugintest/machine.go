@@ -48,8 +48,8 @@ func LookAround(ctx context.Context, p *host.Plugin) (Machine, error) {
 // opinion is what a backend thinks of a cell, on any machine and on this one.
 type opinion struct {
 	verdict sdk.CellCheck // on this one
-	// refused are the errors that the cell has anywhere, lacking those that it has
-	// here only, and doubts the warnings that it has here only.
+	// refused are the errors that are the cell's own, lacking those that it has on
+	// this machine only, and doubts the warnings that it has here only.
 	refused, lacking, doubts []string
 }
 
@@ -64,6 +64,16 @@ func opinionOf(ctx context.Context, p *host.Plugin, cell sdk.Cell) (opinion, err
 	}
 	o := opinion{verdict: here[0], refused: lines(anywhere[0], sdk.SeverityError)}
 	o.lacking = without(lines(here[0], sdk.SeverityError), o.refused)
+	// That the cell names no such model or work is no lack of the machine's.
+	ofCell := func(line string) bool {
+		return strings.HasPrefix(line, "model.") || strings.HasPrefix(line, "workload.") || strings.HasPrefix(line, "load.")
+	}
+	for _, line := range o.lacking {
+		if ofCell(line) {
+			o.refused = append(o.refused, line)
+		}
+	}
+	o.lacking = slices.DeleteFunc(o.lacking, ofCell)
 	o.doubts = without(lines(here[0], sdk.SeverityWarning), lines(anywhere[0], sdk.SeverityWarning))
 	return o, nil
 }

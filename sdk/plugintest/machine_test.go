@@ -21,6 +21,7 @@ func TestLookAround(t *testing.T) {
 		{mode: ""},
 		{mode: "no package", lacking: []string{"threads: libthreads is not installed; install it"}},
 		{mode: "slow here", doubts: []string{"threads: there are two CPUs"}},
+		{mode: "no file", unknown: "model.path: the engine loads a file"},
 		{mode: "no cell", unknown: "threads: there are never enough"},
 	} {
 		argv := command(t, "backend", c.mode)
