@@ -134,7 +134,7 @@ func TestReadBack(t *testing.T) {
 		return string(text)
 	}
 	report := sdk.LoadReport{Resolved: sdk.Table{}, Devices: []sdk.DeviceUse{{ID: "GPU-1", Kind: "gpu", PID: 7}}}
-	fromCache(cacheConfig(read("metrics-0.32.txt")), &report)
+	fromCaches(cacheConfigs(read("metrics-0.32.txt")), &report)
 	fromConfig(read("config-0.32.txt"), &report)
 	for key, want := range map[string]any{
 		"dtype": "bfloat16", "kv_cache_dtype": "auto", "load_format": "auto", "enforce_eager": true, "chunked_prefill": true, "prefix_caching": false,
@@ -147,6 +147,11 @@ func TestReadBack(t *testing.T) {
 	}
 	if _, given := report.Resolved["quantization"]; given || *report.KVCapacityTokens != 21760 || report.Devices[0] != (sdk.DeviceUse{ID: "cpu", Kind: "cpu", PID: 7}) {
 		t.Errorf("%+v", report)
+	}
+	copies := sdk.LoadReport{Resolved: sdk.Table{}}
+	fromCaches(cacheConfigs(read("metrics-0.32.txt")+strings.ReplaceAll(read("metrics-0.32.txt"), `engine="0"`, `engine="1"`)), &copies)
+	if *copies.KVCapacityTokens != 2*21760 || copies.Resolved["kv_cache_memory_bytes"] != int64(64<<20) {
+		t.Errorf("two copies: %+v, %d tokens", copies, *copies.KVCapacityTokens)
 	}
 	old := sdk.LoadReport{Resolved: sdk.Table{}}
 	fromCache(map[string]string{"block_size": "16", "num_gpu_blocks": "100", "kv_cache_memory_bytes": "None"}, &old)

@@ -35,7 +35,7 @@ func readBack(ctx context.Context, s *openaiserver.Server, report *sdk.LoadRepor
 	if len(models.Data) > 0 && models.Data[0].MaxModelLen > 0 {
 		report.Resolved["max_model_len"] = models.Data[0].MaxModelLen
 	}
-	fromCache(cacheConfig(string(text)), report)
+	fromCaches(cacheConfigs(string(text)), report)
 	for _, line := range s.Log {
 		if strings.Contains(line, "LLM engine (v") {
 			fromConfig(line, report)
@@ -47,9 +47,13 @@ func readBack(ctx context.Context, s *openaiserver.Server, report *sdk.LoadRepor
 		// those that bring some.
 		s.Mistrust(metrics.EngineSteps)
 	}
-	if engines(string(text)) > 1 {
-		// Each front end counts a step of each engine that it had output of.
-		s.Mistrust(metrics.EngineSteps)
+	if n := engines(string(text)); n > 0 {
+		// Of this the engine's own line says 1 in each copy.
+		report.Resolved["data_parallel_size"] = int64(n)
+		if n > 1 {
+			// Each front end counts a step of each engine that it had output of.
+			s.Mistrust(metrics.EngineSteps)
+		}
 	}
 	fromModel(report)
 	return nil
@@ -74,17 +78,24 @@ func dividesPrompts(resolved sdk.Table, w sdk.Workload) bool {
 
 var label = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
 
-// cacheConfig are the labels of vLLM's metric about its cache.
-func cacheConfig(metrics string) map[string]string {
-	labels := map[string]string{}
+// cacheConfigs are the labels of vLLM's metric about its cache, of one engine after
+// the other.
+func cacheConfigs(metrics string) (all []map[string]string) {
+	seen := map[string]bool{}
 	for line := range strings.Lines(metrics) {
-		if strings.HasPrefix(line, "vllm:cache_config_info{") {
-			for _, match := range label.FindAllStringSubmatch(line, -1) {
-				labels[match[1]] = match[2]
-			}
+		if !strings.HasPrefix(line, "vllm:cache_config_info{") {
+			continue
+		}
+		labels := map[string]string{}
+		for _, match := range label.FindAllStringSubmatch(line, -1) {
+			labels[match[1]] = match[2]
+		}
+		if !seen[labels["engine"]] {
+			seen[labels["engine"]] = true
+			all = append(all, labels)
 		}
 	}
-	return labels
+	return all
 }
 
 var engineLabel = regexp.MustCompile(`(?m)^vllm:iteration_tokens_total_count\{[^\n]*\bengine="([^"]*)"`)
@@ -96,6 +107,23 @@ func engines(metrics string) int {
 		found[match[1]] = true
 	}
 	return len(found)
+}
+
+// fromCaches reads the settings of the first engine's cache, as all have them, and
+// what all of them hold.
+func fromCaches(engines []map[string]string, report *sdk.LoadReport) {
+	tokens := int64(0)
+	for i := len(engines) - 1; i >= 0; i-- {
+		report.KVCapacityTokens = nil
+		fromCache(engines[i], report)
+		if report.KVCapacityTokens == nil {
+			return
+		}
+		tokens += *report.KVCapacityTokens
+	}
+	if len(engines) > 0 {
+		report.KVCapacityTokens = &tokens
+	}
 }
 
 func fromCache(labels map[string]string, report *sdk.LoadReport) {
@@ -125,7 +153,7 @@ func fromCache(labels map[string]string, report *sdk.LoadReport) {
 	}
 }
 
-var setting = regexp.MustCompile(`\b(dtype|quantization|kv_cache_dtype|tensor_parallel_size|pipeline_parallel_size|data_parallel_size|enforce_eager|enable_chunked_prefill|seed|load_format|device_config|trust_remote_code)=([\w.]+)`)
+var setting = regexp.MustCompile(`\b(dtype|quantization|kv_cache_dtype|tensor_parallel_size|pipeline_parallel_size|enforce_eager|enable_chunked_prefill|seed|load_format|device_config|trust_remote_code)=([\w.]+)`)
 
 // fromConfig reads the line about the engine's configuration. Its first mention of
 // a name is the engine's own.
