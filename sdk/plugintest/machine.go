@@ -63,17 +63,15 @@ func opinionOf(ctx context.Context, p *host.Plugin, cell sdk.Cell) (opinion, err
 		return opinion{}, err
 	}
 	o := opinion{verdict: here[0], refused: lines(anywhere[0], sdk.SeverityError)}
-	o.lacking = without(lines(here[0], sdk.SeverityError), o.refused)
-	// That the cell names no such model or work is no lack of the machine's.
-	ofCell := func(line string) bool {
-		return strings.HasPrefix(line, "model.") || strings.HasPrefix(line, "workload.") || strings.HasPrefix(line, "load.")
-	}
-	for _, line := range o.lacking {
-		if ofCell(line) {
+	for _, d := range here[0].Diagnostics {
+		switch line := lineOf(d); {
+		case d.Severity != sdk.SeverityError || slices.Contains(o.refused, line):
+		case aboutCell(d):
 			o.refused = append(o.refused, line)
+		default:
+			o.lacking = append(o.lacking, line)
 		}
 	}
-	o.lacking = slices.DeleteFunc(o.lacking, ofCell)
 	o.doubts = without(lines(here[0], sdk.SeverityWarning), lines(anywhere[0], sdk.SeverityWarning))
 	return o, nil
 }
@@ -82,12 +80,23 @@ func without(list, known []string) []string {
 	return slices.DeleteFunc(list, func(line string) bool { return slices.Contains(known, line) })
 }
 
-// lines are the findings of a severity in a verdict, each with its key and its advice.
+// aboutCell tells a finding on the cell's model or work, which is no lack of the
+// machine's.
+func aboutCell(d sdk.Diagnostic) bool {
+	return slices.ContainsFunc([]string{"model.", "workload.", "load."}, func(section string) bool { return strings.HasPrefix(d.KeyPath, section) })
+}
+
+// lineOf is a finding with its key and its advice.
+func lineOf(d sdk.Diagnostic) string {
+	return strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": ")
+}
+
+// lines are the findings of a severity in a verdict.
 func lines(check sdk.CellCheck, severity sdk.Severity) []string {
 	var list []string
 	for _, d := range check.Diagnostics {
 		if d.Severity == severity {
-			list = append(list, strings.TrimPrefix(strings.TrimSuffix(d.KeyPath+": "+d.Message+"; "+d.Advice, "; "), ": "))
+			list = append(list, lineOf(d))
 		}
 	}
 	return list
