@@ -159,16 +159,13 @@ def scheme(p):
 
 def read_weights(torch, transformers, p, model_call, dtype, device, warnings):
     options = source(model_call, p)
-    options["output_loading_info"] = True
     options["dtype"] = dtype
     if "attn_implementation" in p:
         options["attn_implementation"] = p["attn_implementation"]
     options.update(extra(p, "from_pretrained"))
     if ranks.count(p) > 1:
         options.update(compat.tensor_parallel(ranks.count(p)))
-        model, found = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
-        complete(model, found, model_call, warnings)
-        return model
+        return whole(transformers, model_call, options, warnings)
     if scheme(p) is not None:
         import quantizing
 
@@ -178,18 +175,18 @@ def read_weights(torch, transformers, p, model_call, dtype, device, warnings):
         placed = {"": device}
     if placed is not None:
         options["device_map"] = placed
-    model, found = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], **options)
-    complete(model, found, model_call, warnings)
+    model = whole(transformers, model_call, options, warnings)
     if placed is None:
         model.to(device)
     return model
 
 
-def complete(model, found, model_call, warnings):
-    """Refuses a model of which weights are missing: transformers makes random ones in
-    their place, and goes on. Tied weights and what it knows to be made anew are not
-    among them. How quantised weights are called in a checkpoint is their scheme's own
-    matter: of these it is a warning."""
+def whole(transformers, model_call, options, warnings):
+    """Reads a model, and refuses one of which weights are missing: transformers makes
+    random ones in their place, and goes on. Tied weights and what it knows to be made
+    anew are not among them. How quantised weights are called in a checkpoint is their
+    scheme's own matter: of these it is a warning."""
+    model, found = transformers.AutoModelForCausalLM.from_pretrained(model_call["name"], output_loading_info=True, **options)
     missing, left = sorted(found.get("missing_keys") or ()), sorted(found.get("unexpected_keys") or ())
     if missing:
         message = f"{model_call['name']} has no weights for {some(missing)} of {type(model).__name__}"
@@ -200,6 +197,7 @@ def complete(model, found, model_call, warnings):
     if left:
         message = f"{model_call['name']} has weights that {type(model).__name__} does not use: {some(left)}"
         warnings.append({"code": "weights_unused", "message": message})
+    return model
 
 
 def some(names):
