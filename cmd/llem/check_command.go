@@ -26,13 +26,9 @@ func (c *pluginCheck) Run(a *app) error {
 	}
 	command := []string{c.Name}
 	if !isPath(c.Name) {
-		r, err := c.open(a)
+		_, e, err := c.find(a, c.Name)
 		if err != nil {
 			return err
-		}
-		e, err := r.Find(c.Name)
-		if err != nil {
-			return usageError{err}
 		}
 		if e.Problem != nil {
 			return e.Problem

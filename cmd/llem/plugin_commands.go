@@ -43,6 +43,19 @@ func (f searchFlags) open(a *app) (*registry.Registry, error) {
 	return r, nil
 }
 
+// find is open, and the installed plugin of a name.
+func (f searchFlags) find(a *app, name string) (*registry.Registry, registry.Entry, error) {
+	r, err := f.open(a)
+	if err != nil {
+		return nil, registry.Entry{}, err
+	}
+	e, err := r.Find(name)
+	if err != nil {
+		return nil, registry.Entry{}, usageError{err}
+	}
+	return r, e, nil
+}
+
 type pluginList struct {
 	searchFlags
 }
@@ -111,13 +124,9 @@ func (c *pluginShow) Run(a *app) error {
 	if isPath(c.Name) {
 		return showBinary(a, c.Name)
 	}
-	r, err := c.open(a)
+	r, e, err := c.find(a, c.Name)
 	if err != nil {
 		return err
-	}
-	e, err := r.Find(c.Name)
-	if err != nil {
-		return usageError{err}
 	}
 	d, err := r.Describe(a.ctx, c.Name)
 	if err != nil {
