@@ -324,10 +324,10 @@ func TestStampsFollowWrites(t *testing.T) {
 	}
 }
 
-// TestNoDescriptors: being out of descriptors is the client's matter. Requests
-// fail by name, and the server is not called dead.
-func TestNoDescriptors(t *testing.T) {
-	g, err := New(t.Context(), Options{URL: "http://127.0.0.1:1", Dialect: VLLM()})
+// startReactor makes a reactor without a loop, which a test turns by itself.
+func startReactor(t *testing.T, url string) *reactor {
+	t.Helper()
+	g, err := New(t.Context(), Options{URL: url, Dialect: VLLM()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,14 @@ func TestNoDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.free()
+	t.Cleanup(r.free)
+	return r
+}
+
+// TestNoDescriptors: being out of descriptors is the client's matter. Requests
+// fail by name, and the server is not called dead.
+func TestNoDescriptors(t *testing.T) {
+	r := startReactor(t, "http://127.0.0.1:1")
 	for range 2 * goneAfter {
 		r.failed(fmt.Errorf("socket: %w", unix.EMFILE))
 	}
@@ -358,15 +365,7 @@ func TestARestedConnectionIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	g, err := New(t.Context(), Options{URL: "http://" + listener.Addr().String(), Dialect: VLLM()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := newReactor(g, sdk.NewRun(sdk.RunSpec{}, newRig(sdk.LoopOpen, 1).work, func(sdk.RunEvent) {}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.free()
+	r := startReactor(t, "http://"+listener.Addr().String())
 	for _, closed := range []bool{false, true} {
 		c, err := r.connect()
 		if err != nil {
