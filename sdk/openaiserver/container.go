@@ -74,13 +74,14 @@ func containerRuntime(settings sdk.Table) (string, error) {
 
 // supervise runs the engine in its container. The container ends when the engine
 // does, and also when standard input does, which this process holds: who kills it
-// kills no daemon's container, and that would keep the GPU's memory.
+// kills no daemon's container, and that would keep the GPU's memory. It is told by a
+// signal that nobody ignores: no shell traps the hangup that nohup ignores.
 const supervise = `exec 3<&0
 "$@" </dev/null 3<&- &
 engine=$!
 trap 'kill -TERM $engine 2>/dev/null' INT TERM
-trap 'exit 137' HUP
-{ cat <&3 >/dev/null; kill -HUP $$; } &
+trap 'exit 137' USR1
+{ cat <&3 >/dev/null; kill -USR1 $$; } &
 while :; do
   wait $engine
   status=$?

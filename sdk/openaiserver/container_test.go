@@ -121,6 +121,8 @@ func must[T any](value T, err error) T {
 }
 
 func TestAContainer(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as under nohup
+	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
 	containers := withDouble(t)
 	for _, end := range []string{"in order", "its client is killed", "the plugin is gone"} {
 		t.Run(end, func(t *testing.T) {
