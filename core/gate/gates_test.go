@@ -203,6 +203,10 @@ func TestEachGate(t *testing.T) {
 		{"gpu_not_idle_before", unknown, func(in *Input) { in.dev().ContextIdleW = nil }},
 		{"gpu_not_idle_before", unknown, func(in *Input) { in.dev().Before.Reading.UtilisationPct = nil }},
 		{"foreign_process", warning, func(in *Input) { in.dev().Before.Processes = []device.Process{{PID: 9, Kind: "compute"}} }},
+		{"foreign_process", quiet, func(in *Input) { in.dev().Before.Processes = []device.Process{{PID: 4711, Kind: "compute"}} }}, // attached to
+		{"foreign_process", warning, func(in *Input) {
+			in.dev().Before.Processes = []device.Process{{PID: 4711, Kind: "compute"}, {PID: 9, Kind: "compute"}}
+		}},
 		{"foreign_process", fatal, func(in *Input) {
 			in.dev().After.Processes = append(in.dev().After.Processes, device.Process{PID: 9, Kind: "mps"})
 		}},

@@ -10,8 +10,8 @@ import (
 )
 
 // foreignProcess looks for users of the deployment's GPUs that are not ours:
-// before the load anybody, after the Run (the engine is still there) whoever is
-// not the deployment's. A graphics process is a warning only, since a desktop
+// before the load anybody but a server that the plugin attached to, after the Run
+// (the engine is still there) whoever is not the deployment's. A graphics process is a warning only, since a desktop
 // hardly draws power while nobody looks at it.
 //
 // Who comes and goes within the Run is not seen.
@@ -25,11 +25,11 @@ func foreignProcess(j *judging) {
 			j.unknown("the processes on %s are not known", id)
 			return
 		}
-		if n := len(d.Before.Processes); n > 0 {
-			j.find(energy.SeverityWarning, id, float64(n), "before the load %s was used by %s", id, list(d.Before.Processes))
+		ours := func(p device.Process) bool { return slices.Contains(j.OwnPIDs, p.PID) }
+		if users := slices.DeleteFunc(slices.Clone(d.Before.Processes), ours); len(users) > 0 {
+			j.find(energy.SeverityWarning, id, float64(len(users)), "before the load %s was used by %s", id, list(users))
 		}
 		graphics := func(p device.Process) bool { return p.Kind == "graphics" }
-		ours := func(p device.Process) bool { return slices.Contains(j.OwnPIDs, p.PID) }
 		compute := slices.DeleteFunc(slices.Clone(d.After.Processes), graphics)
 		foreign := slices.DeleteFunc(slices.Clone(compute), ours)
 		switch known := len(compute) > len(foreign); {

@@ -91,8 +91,7 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 		}
 	}
 	b.identify(&report, req.Cell.Model, digest())
-	b.findGPUs(ctx, req, &report)
-	return report, nil
+	return report, b.findGPUs(ctx, req, &report)
 }
 
 // fill tells what is known without asking the server.

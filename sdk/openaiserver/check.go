@@ -55,13 +55,14 @@ func (e *Engine) judge(cell sdk.Cell, depth sdk.Depth) sdk.CellCheck {
 	return check
 }
 
-// judgeAttached says which parameters would be without effect.
+// judgeAttached says which parameters would be without effect. The device is what the
+// study says where nothing else tells.
 func (e *Engine) judgeAttached(cell sdk.Cell, settings sdk.Table) (found []sdk.Diagnostic) {
 	if err := checkURL(settings); err != nil {
 		found = append(found, refusal(err, urlKey))
 	}
 	for _, p := range e.table() {
-		if _, given := cell.Parameters[p.Key]; given && (p.form != formOwn || slices.Contains([]string{extraKey, envKey, containerKey, runtimeKey}, p.Key)) {
+		if _, given := cell.Parameters[p.Key]; given && p.Key != deviceKey && (p.form != formOwn || slices.Contains([]string{extraKey, envKey, containerKey, runtimeKey}, p.Key)) {
 			found = append(found, dormant(p.Key, "the server runs already with parameters of its own"))
 		}
 	}
