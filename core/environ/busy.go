@@ -28,17 +28,18 @@ type Busy struct {
 	Err error
 }
 
-// BusyNow looks at this process and this machine. It reads a small file for each
-// process of the machine, some milliseconds in all: call it outside windows.
-func BusyNow() Busy {
-	b := BusyAt("/", os.Getpid())
+// BusyNow looks at this machine, and at this process and further ones, with all that
+// came of them. It reads a small file for each process of the machine, some
+// milliseconds in all: call it outside windows.
+func BusyNow(further ...int) Busy {
+	b := BusyAt("/", os.Getpid(), further...)
 	b.MonoNs = sdk.MonoNow()
 	return b
 }
 
 // BusyAt does the same for the machine whose file system begins at root, with
-// pid as the process whose descendants are ours.
-func BusyAt(root string, pid int) Busy {
+// pid and further processes as those whose descendants are ours.
+func BusyAt(root string, pid int, further ...int) Busy {
 	s := &snapshot{root: root}
 	var b Busy
 	text, err := s.read("proc/stat")
@@ -58,7 +59,7 @@ func BusyAt(root string, pid int) Busy {
 		b.Err = fmt.Errorf("/proc does not show this process (%d)", pid)
 		return b
 	}
-	b.OwnTicks = ownTicks(processes, pid)
+	b.OwnTicks = ownTicks(processes, append(further, pid))
 	b.ThrottledNs = s.throttled()
 	return b
 }
@@ -134,19 +135,22 @@ func parseProcess(text string) (process, bool) {
 	return p, true
 }
 
-// ownTicks sums over pid and its descendants. A child that ends moves its ticks
-// to its parent, so that the sum never falls.
-func ownTicks(all map[int]process, pid int) uint64 {
+// ownTicks sums over the pids and their descendants, each once. A child that ends moves
+// its ticks to its parent, so that the sum does not fall while that lives.
+func ownTicks(all map[int]process, pids []int) uint64 {
 	var sum uint64
-	for id := range descendants(all, pid) {
+	for id := range descendants(all, pids...) {
 		sum += all[id].ticks
 	}
 	return sum
 }
 
-// descendants of pid, with itself.
-func descendants(all map[int]process, pid int) map[int]bool {
-	ours := map[int]bool{pid: true}
+// descendants of the pids, with themselves.
+func descendants(all map[int]process, pids ...int) map[int]bool {
+	ours := map[int]bool{}
+	for _, pid := range pids {
+		ours[pid] = true
+	}
 	for grown := true; grown; {
 		grown = false
 		for id, p := range all {

@@ -47,9 +47,10 @@ func TestBusyBetween(t *testing.T) {
 	a := BusyAt(machine(t, "cpu  1000 0 100 5000 100 10 10 10 500 0\ncpu0 1 1 1 1\n", map[int]string{
 		1: "0 9 9 9 9", 100: "1 50 10 0 0", 101: "100 200 40 0 0", 102: "101 60 0 0 0", 900: "1 5 5 0 0",
 	}, map[string]string{"proc/self/cgroup": v2, "sys/fs/cgroup/pod/llem/cpu.stat": "usage_usec 5\nnr_throttled 2\nthrottled_usec 1000\n", "sys/fs/cgroup/pod/cpu.stat": "throttled_usec 50\n"}), 100)
-	b := BusyAt(machine(t, "cpu  1450 50 250 6200 200 20 20 30 900 0\n", map[int]string{
+	b0 := machine(t, "cpu  1450 50 250 6200 200 20 20 30 900 0\n", map[int]string{
 		1: "0 9 9 9 9", 100: "1 60 20 0 0", 101: "100 500 60 160 0", 103: "101 0 60 0 0", 900: "1 105 105 0 0",
-	}, map[string]string{"proc/self/cgroup": v2, "sys/fs/cgroup/pod/llem/cpu.stat": "throttled_usec 3000\n", "sys/fs/cgroup/pod/cpu.stat": "throttled_usec 550\n"}), 100)
+	}, map[string]string{"proc/self/cgroup": v2, "sys/fs/cgroup/pod/llem/cpu.stat": "throttled_usec 3000\n", "sys/fs/cgroup/pod/cpu.stat": "throttled_usec 550\n"})
+	b := BusyAt(b0, 100)
 	if a.Err != nil || b.Err != nil || a.OwnTicks != 360 || b.OwnTicks != 860 {
 		t.Fatalf("%+v, %+v", a, b)
 	}
@@ -57,6 +58,10 @@ func TestBusyBetween(t *testing.T) {
 	s := Between(a, b)
 	if s.Others == nil || *s.Others != 190.0/1990 || *s.OwnCPUs != 0.5 || *s.ThrottledNs != 2.5e6 {
 		t.Errorf("%+v %v %v", s, *s.Others, *s.ThrottledNs)
+	}
+	// A server that was there before, a child of which is ours anyway.
+	if c := BusyAt(b0, 100, 900, 101); c.OwnTicks != 860+210 {
+		t.Errorf("with another process: %+v", c)
 	}
 	if back := Between(b, a); back.Others != nil || back.Absent == "" || back.ThrottledNs != nil {
 		t.Errorf("backwards: %+v", back)

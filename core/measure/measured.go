@@ -58,7 +58,7 @@ func (t *trial) measure(ctx context.Context, work preparedWork) (driven, int64, 
 	if isOpen(t.cell) {
 		decide = end.bound(decide)
 	}
-	t.watch.runBegins(t.recorder.sources, t.gpus)
+	t.watch.runBegins(t.recorder.sources, t.gpus, t.record.Load.Report)
 	run, err := driveRun(ctx, t.backend, spec, t.stall(), decide)
 	t.watch.runEnds(ctx, t.recorder.sources, t.gpus, t.record.Load.Report)
 	t.record.Run = &run.record

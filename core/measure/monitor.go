@@ -104,8 +104,8 @@ func look[V any](ctx context.Context, w *watch, ask func(Monitor) map[string]V) 
 }
 
 // runBegins starts to read the GPUs, on a goroutine of its own.
-func (w *watch) runBegins(sources []openSource, gpus []string) {
-	w.busyBegin = environ.BusyNow()
+func (w *watch) runBegins(sources []openSource, gpus []string, report sdk.LoadReport) {
+	w.busyBegin = environ.BusyNow(named(report)...)
 	w.edges[0] = mark(sources)
 	if len(w.monitors) == 0 || len(gpus) == 0 {
 		return
@@ -147,7 +147,7 @@ func (w *watch) runEnds(ctx context.Context, sources []openSource, gpus []string
 	w.mu.Lock()
 	w.over = true // one in flight comes too late
 	w.mu.Unlock()
-	w.busyEnd = environ.BusyNow()
+	w.busyEnd = environ.BusyNow(named(report)...)
 	step := wallToMono() - w.clockNs
 	w.stepNs = &step
 	if len(w.monitors) == 0 || len(gpus) == 0 || ctx.Err() != nil {
@@ -160,19 +160,24 @@ func (w *watch) runEnds(ctx context.Context, sources []openSource, gpus []string
 // ownProcesses are this process, what it started, and what the backend names.
 func ownProcesses(report sdk.LoadReport) []int {
 	var own []int
-	roots := []int{os.Getpid()}
-	for _, d := range report.Devices {
-		if d.PID > 0 {
-			roots = append(roots, int(d.PID))
-		}
-	}
-	for _, pid := range roots {
+	for _, pid := range append(named(report), os.Getpid()) {
 		// What /proc hides cannot be ours to know.
 		came, _ := environ.Descendants(pid)
 		own = append(own, came...)
 	}
 	slices.Sort(own)
 	return slices.Compact(own)
+}
+
+// named are the processes that the backend names: an attached server is none of those
+// that this one started.
+func named(report sdk.LoadReport) (pids []int) {
+	for _, d := range report.Devices {
+		if d.PID > 0 {
+			pids = append(pids, int(d.PID))
+		}
+	}
+	return pids
 }
 
 // mark asks sources that read in bursts for one now, and returns the stamp that

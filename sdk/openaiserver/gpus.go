@@ -69,6 +69,9 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 	}
 	if len(held) > 0 {
 		report.Devices = held
+		if b.process == nil { // whose front end is no child of this process
+			report.Devices = append(held, cpuOf(at)...)
+		}
 		return nil
 	}
 	reason := at.reason
@@ -89,6 +92,7 @@ type place struct {
 	stated    string // by the study or the server: "cpu", "cuda"
 	elsewhere bool   // on another host
 	members   []int  // its processes
+	front     int    // the one that others came of, if it is known
 	reason    string // why the driver may show none of them on any GPU
 }
 
@@ -107,7 +111,7 @@ func (b *backend) attachedAt(ctx context.Context, req sdk.LoadRequest, report *s
 		at.elsewhere, at.reason = true, "its address is none of this host"
 		return at
 	}
-	at.members = listeners(ips, port)
+	at.members, at.front = listeners(ips, port)
 	at.reason = "the driver shows no process that listens there on any GPU, as with containers and proxies"
 	if len(at.members) == 0 {
 		at.reason = "the kernel does not tell this user which process listens there"
@@ -115,13 +119,9 @@ func (b *backend) attachedAt(ctx context.Context, req sdk.LoadRequest, report *s
 	return at
 }
 
-// cpuOf is the device of a server without GPUs.
+// cpuOf is what a server uses beside GPUs, or without any.
 func cpuOf(at place) []sdk.DeviceUse {
-	cpu := sdk.DeviceUse{ID: "cpu", Kind: "cpu"}
-	if len(at.members) > 0 {
-		cpu.PID = int64(at.members[0])
-	}
-	return []sdk.DeviceUse{cpu}
+	return []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: int64(at.front)}}
 }
 
 // nowhere is the error of a load of which nobody knows what it computes on.

@@ -48,8 +48,9 @@ func thisHost(ctx context.Context, address string) (ips []net.IP, port int, own 
 }
 
 // listeners are the processes, with their descendants, that listen at an address of
-// this host: none if the kernel hides who they are, as those of other users.
-func listeners(ips []net.IP, port int) (pids []int) {
+// this host, and the one that most of them came of: none if the kernel hides who they
+// are, as those of other users.
+func listeners(ips []net.IP, port int) (pids []int, front int) {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(table)
@@ -61,19 +62,26 @@ func listeners(ips []net.IP, port int) (pids []int) {
 		}
 	}
 	if len(sockets) == 0 {
-		return nil
+		return nil, 0
 	}
+	most := 0
 	files, _ := filepath.Glob("/proc/[0-9]*/fd/*") // its only error is a bad pattern
 	for _, file := range files {
 		if target, err := os.Readlink(file); err != nil || !sockets[target] {
 			continue
 		}
-		if pid, err := strconv.Atoi(strings.Split(file, "/")[2]); err == nil && !slices.Contains(pids, pid) {
-			pids = append(pids, proc.NewFamily(pid, noMark).Look()...)
+		pid, err := strconv.Atoi(strings.Split(file, "/")[2])
+		if err != nil {
+			continue
 		}
+		family := proc.NewFamily(pid, noMark).Look()
+		if len(family) > most {
+			most, front = len(family), pid
+		}
+		pids = append(pids, family...)
 	}
 	slices.Sort(pids)
-	return slices.Compact(pids)
+	return slices.Compact(pids), front
 }
 
 // listening are the inodes of a kernel table's sockets that listen at one of the

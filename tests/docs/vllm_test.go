@@ -85,3 +85,55 @@ func TestTheVLLMPageHasTheFiguresOfTheReport(t *testing.T) {
 		agree(t, row[0]+" in flight, loads", row[7], 100*c.BetweenRel, 100*c.BetweenLoRel, 100*c.BetweenHiRel)
 	}
 }
+
+// shape is a row's name of lengths as the cells' labels have it.
+var shape = map[string]string{"32 + 256": "long-output", "512 + 128": "balanced", "1536 + 256": "long-both", "1536 + 16": "long-input"}
+
+// The joules by phase, and of each cell that they were fitted to, are those of the report.
+func TestTheVLLMPageHasTheFitOfPhases(t *testing.T) {
+	page, cells := read(t, vllmPage), map[string]report.Cell{}
+	for _, c := range reported(t, "h200-vllm-attached").Cells {
+		cells[c.Label] = c
+	}
+	table := rows(page, "tokens in + out")
+	if len(cells) != 16 || len(table) != 4 {
+		t.Fatalf("%d cells, and %d rows of joules", len(cells), len(table))
+	}
+	for _, row := range table {
+		for i, concurrency := range []string{"1", "8", "32", "128"} {
+			label := "concurrency=" + concurrency + " shape=" + shape[row[0]]
+			e, _ := cells[label].Estimate(report.MetricEnergyPerToken)
+			agree(t, label, row[1+i], e.Centre)
+		}
+	}
+	parts := rows(page, "part")
+	if len(parts) != 7 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	fitted := cells["concurrency=32 shape=balanced"].Phase
+	for _, row := range parts {
+		switch lengths := lengthsOf.FindString(row[0]); {
+		case lengths != "":
+			decode := cells["concurrency=8 shape="+shape[lengths]].Phase.Decode
+			agree(t, row[0], row[1], decode.Centre, *decode.Lo, *decode.Hi)
+		case strings.HasPrefix(row[0], "prefill"):
+			agree(t, row[0], row[1], fitted.Prefill.Centre, *fitted.Prefill.Lo, *fitted.Prefill.Hi)
+		case strings.HasSuffix(row[0], "step"):
+			agree(t, row[0], row[1], fitted.Fit.StepJ)
+		default:
+			agree(t, row[0], row[1], fitted.Fit.IdleW)
+		}
+	}
+	for text, value := range map[string]float64{
+		"foretells its joules to (\\S+) %": 100 * fitted.Fit.LeaveOutRel, "is off by (\\S+) % \\(root": 100 * fitted.Fit.ResidualRel,
+		"context come out at (\\S+) mJ": 1e6 * fitted.Fit.ContextTokenJ,
+	} {
+		found := regexp.MustCompile(text).FindStringSubmatch(page)
+		if found == nil {
+			t.Fatalf("%s: no %q", vllmPage, text)
+		}
+		agree(t, text, found[1], value)
+	}
+}
+
+var lengthsOf = regexp.MustCompile(`\d+ \+ \d+`)

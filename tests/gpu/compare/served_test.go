@@ -35,8 +35,13 @@ func countersOf(t *testing.T, run *result.Run) counted {
 
 // lengths of the requests of a cell, which all have the same.
 func lengths(trial result.Trial) (input, output int64) {
-	if strings.Contains(trial.Cell.Label, "long-output") {
+	switch _, shape, _ := strings.Cut(trial.Cell.Label, "shape="); shape {
+	case "long-output":
 		return 32, 256
+	case "long-input":
+		return 1536, 16
+	case "long-both":
+		return 1536, 256
 	}
 	return 512, 128
 }
@@ -46,7 +51,7 @@ func lengths(trial result.Trial) (input, output int64) {
 // which has the way to and from the server in it, too.
 func TestServerCountedWhatWasStored(t *testing.T) {
 	runs, chunked := 0, 0
-	for _, name := range []string{"h200-vllm-1-128", "h200-vllm-8-32", "h200-vllm-shapes"} {
+	for _, name := range []string{"h200-vllm-1-128", "h200-vllm-8-32", "h200-vllm-attached"} {
 		trials, _, problems := result.ReadTrials(filepath.Join(results, name))
 		if len(problems) > 0 {
 			t.Fatal(problems[0])
@@ -67,7 +72,7 @@ func TestServerCountedWhatWasStored(t *testing.T) {
 			}
 		}
 	}
-	if runs != 20 || chunked != 16 { // stamps of chunks were left out of four for their size
+	if runs != 28 || chunked != 22 { // stamps of chunks were left out of six for their size
 		t.Errorf("%d Runs, %d with stamps of chunks", runs, chunked)
 	}
 }
