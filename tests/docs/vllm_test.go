@@ -32,7 +32,7 @@ func agree(t *testing.T, what, text string, values ...float64) {
 	t.Helper()
 	found := figure.FindAllStringSubmatch(text, -1)
 	if len(found) != len(values) {
-		t.Errorf("%s: %s: %q has %d figures, want %d", vllmPage, what, text, len(found), len(values))
+		t.Errorf("%s: %q has %d figures, want %d", what, text, len(found), len(values))
 		return
 	}
 	for i, f := range found {
@@ -41,7 +41,7 @@ func agree(t *testing.T, what, text string, values ...float64) {
 			t.Fatal(err)
 		}
 		if half := math.Pow(10, -float64(len(f[1]))) / 2; math.Abs(shown-values[i]) > half*(1+1e-9) {
-			t.Errorf("%s: %s: the page has %s of %q, the report %g", vllmPage, what, f[0], text, values[i])
+			t.Errorf("%s: the page has %s of %q, and it is %g", what, f[0], text, values[i])
 		}
 	}
 }
