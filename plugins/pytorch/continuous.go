@@ -29,6 +29,7 @@ var continuousRules = []rule{
 	withContinuous("use_cache", func(p sdk.Table) bool { return !p.Bool("use_cache", true) }, "it is made of its cache"),
 	withContinuous("cache_implementation", func(p sdk.Table) bool { return given(p, "cache_implementation") }, "it has a paged cache of its own"),
 	withContinuous("compile", func(p sdk.Table) bool { return p.Bool("compile", false) }, "it is compiled by extra.default_compile_level"),
+	withContinuous("inference_mode", func(p sdk.Table) bool { return p.Bool("inference_mode", false) }, "it works in a thread of its own"),
 	withContinuous("prompt_lookup_num_tokens", speculates, "it does not speculate"),
 	withContinuous("device_map", spreads, "its cache is on one device"),
 	withContinuous("padding_side", func(p sdk.Table) bool { return given(p, "padding_side") }, "it pads nothing"),

@@ -23,7 +23,7 @@ func TestLoopsOfContinuousBatching(t *testing.T) {
 
 func TestWhatContinuousBatchingCannotDo(t *testing.T) {
 	for key, value := range map[string]any{
-		"num_beams": int64(2), "use_cache": false, "cache_implementation": "static", "compile": true,
+		"num_beams": int64(2), "use_cache": false, "cache_implementation": "static", "compile": true, "inference_mode": true,
 		"prompt_lookup_num_tokens": int64(2), "device_map": "auto", "padding_side": "left",
 	} {
 		c := cell(sdk.Table{"batching": "continuous", key: value, "batch_size": int64(1)})

@@ -63,6 +63,8 @@ func parameters() []sdk.Parameter {
 			Doc("Mode of torch.compile. reduce-overhead uses CUDA graphs."),
 		sdk.Bool("compile_fullgraph").Doc("Refuse to compile in parts."),
 		sdk.Bool("compile_dynamic").Doc("Compile for changing shapes. Unset: torch decides when it sees them change."),
+		sdk.Bool("inference_mode").Or(false).
+			Doc("Call generate in torch.inference_mode: less of Python's and torch's book-keeping a step."),
 		sdk.Int("num_beams").Unit("beams").Or(1).Between(1, 64).
 			Doc("Beams of a beam search; 1 = none."),
 		sdk.Int("prompt_lookup_num_tokens").Unit("tokens").Between(1, 128).

@@ -68,17 +68,20 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 	t.Parallel()
 	const tokens = 24
 	var cases []plainCase
+	var inferring []bool
 	for _, c := range []struct {
 		dtype, cache string
 		batch, beams int
+		inference    bool
 	}{
-		{"float32", "", 1, 1},
-		{"float32", "", 4, 1},
-		{"float32", "static", 4, 1},
-		{"bfloat16", "", 4, 1},
-		{"bfloat16", "static", 1, 1},
-		{"float32", "", 2, 3},
+		{"float32", "", 1, 1, false},
+		{"float32", "", 4, 1, true},
+		{"float32", "static", 4, 1, false},
+		{"bfloat16", "", 4, 1, false},
+		{"bfloat16", "static", 1, 1, true},
+		{"float32", "", 2, 3, false},
 	} {
+		inferring = append(inferring, c.inference)
 		cases = append(cases, plainCase{DType: c.dtype, Cache: c.cache, Beams: c.beams, Prompts: prompts(c.batch), Tokens: tokens})
 	}
 	plainly := plain(t, cases...)
@@ -87,11 +90,14 @@ func TestTokensEqualThoseOfAPlainScript(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %s cache, batch %d, %d beams", c.DType, c.Cache, batch, c.Beams), func(t *testing.T) {
 			t.Parallel()
 			parameters := sdk.Table{"dtype": c.DType, "batch_size": int64(batch), "num_beams": int64(c.Beams)}
+			if inferring[i] {
+				parameters["inference_mode"] = true
+			}
 			if c.Cache != "" {
 				parameters["cache_implementation"] = c.Cache
 			}
 			b, report := loadEngine(t, engineCell(t, parameters))
-			want := map[string]any{"dtype": c.DType, "cache_implementation": "dynamic", "attn_implementation": "sdpa", "num_threads": int64(1)}
+			want := map[string]any{"dtype": c.DType, "cache_implementation": "dynamic", "attn_implementation": "sdpa", "num_threads": int64(1), "inference_mode": inferring[i]}
 			if c.Cache != "" {
 				want["cache_implementation"] = c.Cache
 			}

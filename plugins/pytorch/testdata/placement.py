@@ -98,7 +98,7 @@ class Engine(generating.Engine):
         self.torch, self.ranks, self.model = torch, None, self
         self.parts = [Part(1, 300), Part(2, 100), *offloaded]
         self.gpus, self.input_device = placing.gpus(self), "cpu"
-        self.p, self.kv_bytes_per_token = {}, 1
+        self.p, self.kv_bytes_per_token, self.without_gradients = {}, 1, torch.no_grad
 
     def parameters(self):
         return self.parts

@@ -6,6 +6,7 @@ step; on a GPU it records an event, which the device stamps by itself, so nothin
 waits for anything.
 """
 
+import contextlib
 import resource
 import time
 
@@ -100,6 +101,9 @@ class Engine:
         self.kv_bytes_per_token = None
         self.kv_bytes = 0  # of the greatest batch so far
         self.compiled = False
+        # generate forgoes gradients anyway; this forgoes their book-keeping, too.
+        self.without_gradients = torch.inference_mode if parameters.get("inference_mode") else contextlib.nullcontext
+        self.inference_mode = False  # read back
 
     # --- settings of generate
 
@@ -227,10 +231,11 @@ class Engine:
         options = {"assistant_model": self.assistant} if self.assistant is not None else {}
         hook = self.model.register_forward_hook(watch.step) if self.speculates else None
         try:
-            out = self.model.generate(
-                batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
-                stopping_criteria=[watch], **options,
-            )  # fmt: skip
+            with self.without_gradients():
+                out = self.model.generate(
+                    batch.to(self.input_device), attention_mask=mask.to(self.input_device), generation_config=config,
+                    stopping_criteria=[watch], **options,
+                )  # fmt: skip
         finally:
             if hook is not None:
                 hook.remove()
@@ -277,7 +282,9 @@ class Engine:
         config.return_dict_in_generate = True
         batch = self.torch.ones((1, prompt), dtype=self.torch.int64, device=self.input_device)
         options = {"assistant_model": self.assistant} if self.assistant is not None else {}
-        out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch), generation_config=config, **options)
+        with self.without_gradients():
+            out = self.model.generate(batch, attention_mask=self.torch.ones_like(batch), generation_config=config, **options)
+        self.inference_mode = out.sequences.is_inference()
         cache = getattr(out, "past_key_values", None)
         if cache is not None:
             layers = getattr(cache, "layers", [])
@@ -356,7 +363,8 @@ class Engine:
         lengths, tokens = call["prompt_lengths"], max(call["max_tokens"])
         width = max(lengths)
         batch = torch.ones((size, width), dtype=torch.int64, device=self.input_device)
-        self.model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=self.config(2, {"temperature": 0.0}, True))
+        with self.without_gradients():
+            self.model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=self.config(2, {"temperature": 0.0}, True))
         grows = int((self.kv_bytes_per_token or 0) * self.p.get("num_beams", 1) * size * tokens)
         held = placing.elements(self.model)
         return all(self.has_room(gpu, grows * held[f"cuda:{gpu}"] / sum(held.values())) for gpu in self.gpus)

@@ -53,6 +53,7 @@ def in_use(engine, types):
     resolved["cache_implementation"] = cache_name(engine)
     resolved["use_cache"] = bool(engine.cache_classes)
     resolved["compile"] = engine.compiled
+    resolved["inference_mode"] = engine.inference_mode
     resolved["batch_size"], resolved["padding_side"] = engine.batch_size, engine.padding_side
     resolved["batching"] = "length_sorted" if engine.length_sorted else "in_order"
     resolved["prefix_caching"] = False
