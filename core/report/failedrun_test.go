@@ -17,6 +17,10 @@ func TestRunsWithFailedRequestsAreNotFitted(t *testing.T) {
 		"": func(r *result.Run) { r.Failed = r.Requests / 100 },
 		"41 of 4000 requests of the whole Run failed (at most 1 %), and how much the engine worked on them is not known": func(r *result.Run) { r.Failed = r.Requests/100 + 1 },
 		"the whole Run was broken off with requests in flight, and how much the engine worked on them is not known":      func(r *result.Run) { r.Reason = sdk.FinishAborted },
+		"the engine preempted 3 requests in the whole Run, and what it computed again is in no counter": func(r *result.Run) {
+			before, after := int64(2), int64(5)
+			r.Before.Preemptions, r.After.Preemptions = &before, &after
+		},
 	} {
 		list := fittedStudy(1, 8)
 		list[odd].Run.Requests *= 100

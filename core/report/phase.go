@@ -268,6 +268,8 @@ func pointOf(t result.Trial, s shape) (phase.Point, error) {
 		return phase.Point{}, fmt.Errorf("%d of %d requests of the whole Run failed (at most %.0f %%), and how much the engine worked on them is not known", t.Run.Failed, t.Run.Requests, 100*mostFailedRel)
 	case t.Run.Reason == sdk.FinishAborted:
 		return phase.Point{}, errors.New("the whole Run was broken off with requests in flight, and how much the engine worked on them is not known")
+	case preempted(before, after) > 0:
+		return phase.Point{}, fmt.Errorf("the engine preempted %d requests in the whole Run, and what it computed again is in no counter", preempted(before, after))
 	}
 	// A token of a request has the prompt before it and, on average, half of the
 	// output. Where lengths vary, their means stand for them.
@@ -278,6 +280,14 @@ func pointOf(t result.Trial, s shape) (phase.Point, error) {
 	cached, err := cachedTokens(before, after, s)
 	p.PrefillTokens -= cached
 	return p, err
+}
+
+// preempted is how often the engine put a request off whose cache it needed.
+func preempted(before, after *sdk.Counters) int64 {
+	if before.Preemptions == nil || after.Preemptions == nil {
+		return 0
+	}
+	return *after.Preemptions - *before.Preemptions
 }
 
 // cachedTokens are prompt tokens that the engine did not compute. Prompts differ
