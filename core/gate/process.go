@@ -9,10 +9,10 @@ import (
 	"github.com/llenergymeasure/llem/core/energy"
 )
 
-// foreignProcess looks for users of the deployment's GPUs that are not ours:
-// before the load anybody but a server that the plugin attached to, after the Run
-// (the engine is still there) whoever is not the deployment's. A graphics process is a warning only, since a desktop
-// hardly draws power while nobody looks at it.
+// foreignProcess looks for users of the deployment's GPUs that are not ours: before
+// the load anybody but a server that the plugin attached to, after the Run (the engine
+// is still there) whoever is not the deployment's. A graphics process is a warning
+// only, since a desktop hardly draws power while nobody looks at it.
 //
 // Who comes and goes within the Run is not seen.
 //

@@ -91,7 +91,13 @@ func (b *backend) Load(ctx context.Context, req sdk.LoadRequest, progress *sdk.P
 		}
 	}
 	b.identify(&report, req.Cell.Model, digest())
-	return report, b.findGPUs(ctx, req, &report)
+	switch {
+	case b.process != nil:
+		b.findGPUs(ctx, req, &report)
+	case b.engine.Devices != nil:
+		err = b.findAttached(ctx, req, &report)
+	}
+	return report, err
 }
 
 // fill tells what is known without asking the server.
@@ -104,7 +110,7 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 		report.Resolved[modeKey] = modeAttach
 		report.Resolved[urlKey] = b.server.URL
 		for _, p := range b.engine.table() { // what the kit itself goes by
-			if value, ok := b.settings[p.Key]; ok && p.form == formOwn {
+			if value, ok := b.settings[p.Key]; ok && p.form == formOwn && p.Key != deviceKey {
 				report.Resolved[p.Key] = value
 			}
 		}

@@ -38,6 +38,9 @@ func (e *Engine) judge(cell sdk.Cell, depth sdk.Depth) sdk.CellCheck {
 	if _, given := cell.Parameters[urlKey]; given {
 		check.Diagnostics = append(check.Diagnostics, dormant(urlKey, `only mode = "attach" has an address`))
 	}
+	if _, given := cell.Parameters[deviceKey]; given && e.kitsDevice() {
+		check.Diagnostics = append(check.Diagnostics, dormant(deviceKey, `only a server with mode = "attach" is asked about`))
+	}
 	if err := checkImage(settings.String(containerKey, "")); err != nil {
 		check.Diagnostics = append(check.Diagnostics, refusal(err, containerKey))
 	}

@@ -1,12 +1,10 @@
 package openaiserver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -21,20 +19,15 @@ import (
 const (
 	smiWait    = 5 * time.Second
 	visibleKey = "CUDA_VISIBLE_DEVICES"
-	deviceKey  = "device" // of engines that have a choice
 )
 
-// findGPUs names the GPUs that the server holds where the load named none: those
+// findGPUs names the GPUs that a server started here holds where the load named none: those
 // that the driver says its processes compute on, or else, with a warning, those
 // that CUDA would have given it. It comes after ReadBack, which may know that the
 // server does not use any.
-//
-// Joules of other devices than the server's would be a wrong number. So where neither
-// the kernel nor the driver tells what an attached server computes on, the study has
-// to, or there is no load.
-func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk.LoadReport) error {
-	if len(req.DeviceIDs) > 0 || b.engine.Devices == nil {
-		return nil
+func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk.LoadReport) {
+	if len(req.DeviceIDs) > 0 || b.engine.Devices == nil || report.Resolved.String(deviceKey, "") == "cpu" {
+		return
 	}
 	var need sdk.DeviceNeed
 	for _, n := range b.engine.Devices(req.Cell) {
@@ -42,103 +35,28 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 			need = n
 		}
 	}
-	var at place
-	if b.process == nil {
-		at = b.attachedAt(ctx, req, report)
-		report.Devices = cpuOf(at)
-	} else {
-		at = b.startedAt(report)
-	}
-	if at.stated == "cpu" || need.Max == 0 {
-		if at.elsewhere {
-			report.Warnings = append(report.Warnings, sdk.Warning{Code: "devices_assumed",
-				Message: "the server's address is none of this host, and the joules are those of the CPUs that the study's energy sources read"})
-		}
-		return nil
-	}
-	if at.elsewhere {
-		return b.nowhere(at.reason)
+	if need.Max == 0 {
+		return
 	}
 	all, err := installedGPUs(ctx)
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil // no driver, no GPU
+		return // no driver, no GPU
 	}
 	var held []sdk.DeviceUse
 	if err == nil {
-		held, err = holders(ctx, uuids(all), at.members)
+		held, err = holders(ctx, uuids(all), b.members())
 	}
 	if len(held) > 0 {
 		report.Devices = held
-		if b.process == nil { // whose front end is no child of this process
-			report.Devices = append(held, cpuOf(at)...)
-		}
-		return nil
+		return
 	}
-	reason := at.reason
+	if need.Min == 0 && report.Resolved.String(deviceKey, "") != "cuda" {
+		return
+	}
+	reason := "the driver shows no process of the server on any GPU, as inside containers"
 	if err != nil {
 		reason = err.Error()
 	}
-	switch {
-	case need.Min > 0 || at.stated == "cuda":
-		b.assumeGPUs(all, need, reason, report)
-	case b.process == nil:
-		return b.nowhere(reason)
-	}
-	return nil
-}
-
-// place is what is known of where a server computes.
-type place struct {
-	stated    string // by the study or the server: "cpu", "cuda"
-	elsewhere bool   // on another host
-	members   []int  // its processes
-	front     int    // the one that others came of, if it is known
-	reason    string // why the driver may show none of them on any GPU
-}
-
-func (b *backend) startedAt(report *sdk.LoadReport) place {
-	return place{
-		stated: report.Resolved.String(deviceKey, ""), members: b.members(),
-		reason: "the driver shows no process of the server on any GPU, as inside containers",
-	}
-}
-
-// attachedAt looks for the processes of a server that was not started here.
-func (b *backend) attachedAt(ctx context.Context, req sdk.LoadRequest, report *sdk.LoadReport) place {
-	at := place{stated: cmp.Or(report.Resolved.String(deviceKey, ""), req.Cell.Parameters.String(deviceKey, ""))}
-	ips, port, own := thisHost(ctx, b.server.URL)
-	if !own {
-		at.elsewhere, at.reason = true, "its address is none of this host"
-		return at
-	}
-	at.members, at.front = listeners(ips, port)
-	at.reason = "the driver shows no process that listens there on any GPU, as with containers and proxies"
-	if len(at.members) == 0 {
-		at.reason = "the kernel does not tell this user which process listens there"
-	}
-	return at
-}
-
-// cpuOf is what a server uses beside GPUs, or without any.
-func cpuOf(at place) []sdk.DeviceUse {
-	return []sdk.DeviceUse{{ID: "cpu", Kind: "cpu", PID: int64(at.front)}}
-}
-
-// nowhere is the error of a load of which nobody knows what it computes on.
-func (b *backend) nowhere(reason string) error {
-	e := &sdk.Error{
-		Code: sdk.DeviceMissing, Phase: "find the devices of the server at " + b.server.URL, Message: reason,
-		Advice: "run llem on its host, as its user or as root, against the address at which the server itself listens",
-	}
-	if slices.ContainsFunc(b.engine.Parameters, func(p Parameter) bool { return p.Key == deviceKey }) {
-		e.KeyPath = deviceKey
-		e.Advice = `say device = "cpu", or device = "cuda" with its GPUs in CUDA_VISIBLE_DEVICES; or ` + e.Advice
-	}
-	return e
-}
-
-// assumeGPUs takes the first that CUDA shows the server, and warns of it.
-func (b *backend) assumeGPUs(all []sdk.InstalledGPU, need sdk.DeviceNeed, reason string, report *sdk.LoadReport) {
 	assumed := uuids(all)
 	if value, set := b.visibleValue(); set {
 		assumed, _ = sdk.VisibleGPUs(value, all)
@@ -148,15 +66,11 @@ func (b *backend) assumeGPUs(all []sdk.InstalledGPU, need sdk.DeviceNeed, reason
 		count = int(need.Max) // the engine runs on GPUs: on as many as it was told
 	}
 	assumed = assumed[:min(count, len(assumed))]
-	var pid int64
-	if len(report.Devices) > 0 {
-		pid = report.Devices[0].PID
-	}
 	if len(assumed) > 0 {
 		report.Devices = nil
 	}
 	for rank, id := range assumed {
-		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: pid})
+		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.server.PID)})
 	}
 	message := "it is not known which GPUs the server holds: " + reason
 	if len(assumed) > 0 {
@@ -233,18 +147,18 @@ func smi(ctx context.Context, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, "nvidia-smi", arguments...)
 	command.WaitDelay = time.Second
 	text, err := command.Output()
-	if err != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return "", fmt.Errorf("nvidia-smi %s: no answer in %s; try it by hand", strings.Join(arguments, " "), smiWait)
+	case err != nil:
 		return "", fmt.Errorf("nvidia-smi %s: %w: %s", strings.Join(arguments, " "), err, strings.TrimSpace(string(text)))
 	}
 	return string(text), nil
 }
 
-// visibleValue is what the server's environment says of its GPUs: of an attached one,
-// this process's. A container does not inherit that.
+// visibleValue is what the server's environment says of its GPUs. A container does
+// not inherit this process's.
 func (b *backend) visibleValue() (value string, set bool) {
-	if b.process == nil {
-		return os.LookupEnv(visibleKey)
-	}
 	env := b.process.command.Env
 	if b.process.box != nil {
 		env = variables(b.settings)

@@ -2,10 +2,8 @@ package openaiserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,115 +162,4 @@ func names(devices []sdk.DeviceUse) (ids []string) {
 		ids = append(ids, d.ID)
 	}
 	return ids
-}
-
-// An attached server's GPUs are those of the processes that listen at its address, and
-// of what these started; where nothing tells, the study has to, or there are no joules.
-func TestTheGPUsOfAnAttachedServer(t *testing.T) {
-	maybe, one := sdk.DeviceNeed{Kind: "gpu", Max: 1}, sdk.DeviceNeed{Kind: "gpu", Min: 1, Max: 1}
-	const hidden = "its GPUs in CUDA_VISIBLE_DEVICES"
-	for name, c := range map[string]struct {
-		apps, stated string
-		need         sdk.DeviceNeed
-		want, says   string
-	}{
-		"held":                    {children(gpuB), "", maybe, gpuB + " cpu", ""},
-		"held, whatever is said":  {children(gpuB), "cuda", one, gpuB + " cpu", ""},
-		"said to be the CPU's":    {"true", "cpu", maybe, "cpu", ""},
-		"hidden":                  {"true", "", maybe, "", hidden},
-		"others' alone":           {"echo '" + gpuA + ", 1'", "", maybe, "", hidden},
-		"hidden, said to be CUDA": {"true", "cuda", maybe, gpuC, "taken to hold the first 1"},
-		"hidden, and needed":      {"true", "", one, gpuC, "taken to hold the first 1"},
-		"the driver failed":       {"exit 9", "", maybe, "", "nvidia-smi"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			first := load(t, sdk.Table{}, nil)
-			if first.err != nil {
-				t.Fatal(first.err)
-			}
-			driver(t, c.apps)
-			t.Setenv(visibleKey, "2")
-			e := testEngine()
-			e.Parameters = append(e.Parameters, Own(sdk.Text(deviceKey)))
-			e.Devices = func(sdk.Cell) []sdk.DeviceNeed { return []sdk.DeviceNeed{c.need} }
-			parameters := sdk.Table{"mode": "attach", "url": first.server.URL}
-			if c.stated != "" {
-				parameters[deviceKey] = c.stated
-			}
-			for _, d := range e.judge(testCell(parameters), sdk.DepthStatic).Diagnostics {
-				t.Errorf("Check: %+v", d)
-			}
-			report, err := Backend(e).Load(t.Context(), sdk.LoadRequest{Cell: testCell(parameters)}, sdk.NewProgress(func(sdk.StageEvent) {}))
-			if c.want == "" {
-				var e *sdk.Error
-				if !errors.As(err, &e) || e.Code != sdk.DeviceMissing || e.KeyPath != deviceKey || !strings.Contains(err.Error(), c.says) {
-					t.Errorf("devices %v, error %v", names(report.Devices), err)
-				}
-				return
-			}
-			if got := names(report.Devices); err != nil || !slices.Equal(got, strings.Fields(c.want)) {
-				t.Fatalf("devices %v, error %v", got, err)
-			}
-			for _, d := range report.Devices {
-				if front := int(d.PID) == first.process.pid(); front == strings.Contains(c.apps, d.ID) || !slices.Contains(first.process.family.Look(), int(d.PID)) {
-					t.Errorf("device %+v is not of the server's processes", d)
-				}
-			}
-			if w := report.Warnings; len(w) != 1+min(1, len(c.says)) || !strings.Contains(w[len(w)-1].Message, c.says) {
-				t.Errorf("warnings %v", w)
-			}
-		})
-	}
-}
-
-// A server of another host cannot hold this one's GPUs.
-func TestAServerOfAnotherHostHoldsNoGPUHere(t *testing.T) {
-	driver(t, "true")
-	find := func(need sdk.DeviceNeed, stated string) (report sdk.LoadReport, err error) {
-		e := testEngine()
-		e.Devices = func(sdk.Cell) []sdk.DeviceNeed { return []sdk.DeviceNeed{need} }
-		b := Backend(e).(*backend)
-		b.server = &Server{URL: "http://192.0.2.7:8000"}
-		return report, b.findGPUs(t.Context(), sdk.LoadRequest{Cell: testCell(sdk.Table{deviceKey: stated})}, &report)
-	}
-	for _, stated := range []string{"", "cuda"} {
-		report, err := find(sdk.DeviceNeed{Kind: "gpu", Min: 1, Max: 1}, stated)
-		if !errors.Is(err, sdk.DeviceMissing) || !strings.Contains(err.Error(), "none of this host") {
-			t.Errorf("%q: %v, error %v", stated, names(report.Devices), err)
-		}
-	}
-	report, err := find(sdk.DeviceNeed{Kind: "gpu", Max: 1}, "cpu")
-	if err != nil || names(report.Devices)[0] != "cpu" || len(report.Warnings) != 1 || report.Warnings[0].Code != "devices_assumed" {
-		t.Errorf("%+v, error %v", report, err)
-	}
-}
-
-func TestWhoListens(t *testing.T) {
-	for _, at := range []struct{ listen, ask string }{
-		{"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "[::1]"}, {":0", "127.0.0.1"}, {":0", "localhost"}, {"0.0.0.0:0", "127.0.0.1"},
-	} {
-		l, err := net.Listen("tcp", at.listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ips, number, own := thisHost(t.Context(), "http://"+at.ask+":"+port)
-		if got, _ := listeners(ips, number); !own || !slices.Contains(got, os.Getpid()) {
-			t.Errorf("%+v: %v, of this host: %v", at, got, own)
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if got, _ := listeners(ips, number); len(got) != 0 {
-			t.Errorf("%+v, closed: %v", at, got)
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if got, _ := listeners([]net.IP{net.IPv4(127, 0, 0, 1)}, l.Addr().(*net.TCPAddr).Port); len(got) != 0 {
-		t.Errorf("another address of this host: %v", got)
-	}
 }

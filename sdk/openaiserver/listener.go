@@ -1,7 +1,6 @@
 package openaiserver
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -16,98 +15,101 @@ import (
 	"github.com/llenergymeasure/llem/sdk/internal/proc"
 )
 
-const (
-	stateListening = "0A" // in /proc/net/tcp
-	// noMark is in no environment: variables end at a zero byte.
-	noMark = "\x00"
-)
+const stateListening = "0A" // in /proc/net/tcp
 
-// thisHost returns the addresses that a URL's host has, and whether one of them is
-// an address of this host.
-func thisHost(ctx context.Context, address string) (ips []net.IP, port int, own bool) {
+// reached connects to a URL's host as requests do, and returns the address that
+// answered, and whether it is one of this host.
+func reached(ctx context.Context, address string) (at *net.TCPAddr, own bool, err error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, 0, false
+		return nil, false, err
 	}
-	if port, err = strconv.Atoi(u.Port()); err != nil {
-		port = 80
+	port := u.Port()
+	if port == "" {
+		port = "80"
 	}
-	found, err := net.DefaultResolver.LookupIPAddr(ctx, u.Hostname())
+	c, err := dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return nil, port, false
+		return nil, false, err
 	}
-	interfaces, _ := net.InterfaceAddrs() // without them only loopback is known
-	for _, f := range found {
-		ips = append(ips, f.IP)
-		own = own || f.IP.IsLoopback() || slices.ContainsFunc(interfaces, func(a net.Addr) bool {
-			network, ok := a.(*net.IPNet)
-			return ok && network.IP.Equal(f.IP)
-		})
-	}
-	return ips, port, own
+	at = c.RemoteAddr().(*net.TCPAddr) // dial knows nothing else
+	_ = c.Close()                      // nothing was said
+	interfaces, _ := net.InterfaceAddrs()
+	own = at.IP.IsLoopback() || slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		network, ok := a.(*net.IPNet)
+		return ok && network.IP.Equal(at.IP)
+	})
+	return at, own, nil
 }
 
-// listeners are the processes, with their descendants, that listen at an address of
-// this host, and the one that most of them came of: none if the kernel hides who they
-// are, as those of other users.
-func listeners(ips []net.IP, port int) (pids []int, front int) {
-	sockets := map[string]bool{}
+// listeners are the processes that accept connections at an address of this host, those
+// of them that came of no other one, and their descendants. sockets is how many sockets
+// the kernel names there: with some and no process, it hides whose they are.
+func listeners(at *net.TCPAddr) (fronts, family []int, sockets int) {
+	names := map[string]bool{}
+	for _, inode := range listening(at) {
+		names["socket:["+inode+"]"] = true
+	}
+	if len(names) == 0 {
+		return nil, nil, 0
+	}
+	var holders []int
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*") // its only error is a bad pattern
+	for _, file := range files {
+		target, err := os.Readlink(file)
+		if err != nil || !names[target] {
+			continue // closed meanwhile, or another user's
+		}
+		if pid, err := strconv.Atoi(strings.Split(file, "/")[2]); err == nil && !slices.Contains(holders, pid) {
+			holders = append(holders, pid)
+		}
+	}
+	families := proc.Descendants(holders)
+	for _, pid := range holders {
+		family = append(family, families[pid]...)
+		if !slices.ContainsFunc(holders, func(other int) bool { return other != pid && slices.Contains(families[other], pid) }) {
+			fronts = append(fronts, pid)
+		}
+	}
+	slices.Sort(family)
+	return fronts, slices.Compact(family), len(names)
+}
+
+// listening are the inodes of the sockets that are there for an address: those bound to
+// it, or else to all of its kind, or else to all addresses of IPv6, which may have
+// IPv4's, too.
+func listening(at *net.TCPAddr) []string {
+	bound := map[string][]string{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
 			continue // of a kernel without IPv6, say
 		}
-		for _, inode := range listening(string(text), ips, port) {
-			sockets["socket:["+inode+"]"] = true
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			if len(fields) < 10 || fields[3] != stateListening {
+				continue
+			}
+			local, port, _ := strings.Cut(fields[1], ":")
+			if ip := kernelIP(local); ip != nil && port == fmt.Sprintf("%04X", at.Port) {
+				bound[ip.String()] = append(bound[ip.String()], fields[9])
+			}
 		}
 	}
-	if len(sockets) == 0 {
-		return nil, 0
+	all := net.IPv6zero
+	if at.IP.To4() != nil {
+		all = net.IPv4zero
 	}
-	most := 0
-	files, _ := filepath.Glob("/proc/[0-9]*/fd/*") // its only error is a bad pattern
-	for _, file := range files {
-		if target, err := os.Readlink(file); err != nil || !sockets[target] {
-			continue
-		}
-		pid, err := strconv.Atoi(strings.Split(file, "/")[2])
-		if err != nil {
-			continue
-		}
-		family := proc.NewFamily(pid, noMark).Look()
-		if len(family) > most {
-			most, front = len(family), pid
-		}
-		pids = append(pids, family...)
-	}
-	slices.Sort(pids)
-	return slices.Compact(pids), front
-}
-
-// listening are the inodes of a kernel table's sockets that listen at one of the
-// addresses, or at all.
-func listening(table string, ips []net.IP, port int) (inodes []string) {
-	lines := bufio.NewScanner(strings.NewReader(table))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || fields[3] != stateListening {
-			continue
-		}
-		local, number, _ := strings.Cut(fields[1], ":")
-		if number != fmt.Sprintf("%04X", port) {
-			continue
-		}
-		ip := kernelIP(local)
-		if ip != nil && (ip.IsUnspecified() || slices.ContainsFunc(ips, ip.Equal)) {
-			inodes = append(inodes, fields[9])
+	for _, ip := range []net.IP{at.IP, all, net.IPv6zero} {
+		if inodes := bound[ip.String()]; len(inodes) > 0 {
+			return inodes
 		}
 	}
-	return inodes
+	return nil
 }
 
 // kernelIP reads an address of the kernel's tables: words of 32 bits as this
-// machine's memory has them, little end first on all that Go's Linux ports with GPUs
-// run on.
+// machine's memory has them, the little end first wherever GPUs are.
 func kernelIP(text string) net.IP {
 	ip, err := hex.DecodeString(text)
 	if err != nil || len(ip) != net.IPv4len && len(ip) != net.IPv6len {

@@ -2,6 +2,7 @@ package openaiserver
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/llenergymeasure/llem/sdk"
 )
@@ -42,7 +43,16 @@ func (e *Engine) table() []Parameter {
 	if e.Containers {
 		table = append(table, containerParameters()...)
 	}
+	if e.kitsDevice() {
+		table = append(table, Own(sdk.Text(deviceKey).OneOf("cuda", "cpu").
+			Doc("What an attached server computes on, if neither kernel nor driver tell.")))
+	}
 	return table
+}
+
+// kitsDevice tells whether the device of an engine is known only by the kit.
+func (e *Engine) kitsDevice() bool {
+	return e.Devices != nil && !slices.ContainsFunc(e.Parameters, func(p Parameter) bool { return p.Key == deviceKey })
 }
 
 func (e *Engine) schema() []sdk.Parameter {

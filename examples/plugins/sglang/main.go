@@ -49,10 +49,15 @@ func flush(p sdk.Table) string {
 
 func devices(cell sdk.Cell) []sdk.DeviceNeed {
 	p := cell.Parameters
-	if p.String("device", "") == "cpu" {
-		return []sdk.DeviceNeed{{Kind: "cpu", Min: 1, Max: 1}}
+	n := uint32(p.Int("tp_size", 1) * p.Int("pp_size", 1))
+	need := sdk.DeviceNeed{Kind: "gpu", Max: n * uint32(p.Int("dp_size", 1))} // copies may share GPUs
+	switch p.String("device", "") {
+	case "cpu":
+		need = sdk.DeviceNeed{Kind: "cpu", Min: 1, Max: 1}
+	case "cuda":
+		need.Min = n
 	}
-	return []sdk.DeviceNeed{{Kind: "gpu", Max: uint32(p.Int("tp_size", 1) * p.Int("pp_size", 1) * p.Int("dp_size", 1))}}
+	return []sdk.DeviceNeed{need}
 }
 
 // readBack asks the server what it runs with; keys of the table are its own names.

@@ -112,3 +112,21 @@ func hasEntry(pid int, entry string) bool {
 	}
 	return false
 }
+
+// Descendants are, for each pid, the processes that came of it, with itself, of one look
+// at the kernel's table.
+func Descendants(pids []int) map[int][]int {
+	children := map[int][]int{}
+	for _, p := range processes() {
+		children[p.parent] = append(children[p.parent], p.pid)
+	}
+	families := map[int][]int{}
+	for _, pid := range pids {
+		family := []int{pid}
+		for i := 0; i < len(family); i++ {
+			family = append(family, children[family[i]]...)
+		}
+		families[pid] = family
+	}
+	return families
+}
