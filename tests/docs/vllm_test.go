@@ -126,7 +126,7 @@ func TestTheVLLMPageHasTheFitOfPhases(t *testing.T) {
 	}
 	for text, value := range map[string]float64{
 		"foretells its joules to (\\S+) %": 100 * fitted.Fit.LeaveOutRel, "is off by (\\S+) % \\(root": 100 * fitted.Fit.ResidualRel,
-		"context come out at (\\S+) mJ": 1e6 * fitted.Fit.ContextTokenJ,
+		`\((\S+) mJ for each 1000`: 1e6 * fitted.Fit.ContextTokenJ,
 	} {
 		found := regexp.MustCompile(text).FindStringSubmatch(page)
 		if found == nil {
