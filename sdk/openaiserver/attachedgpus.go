@@ -63,7 +63,7 @@ func (b *backend) findAttached(ctx context.Context, req sdk.LoadRequest, report 
 		report.Resolved[deviceKey] = "cpu"
 		return nil
 	}
-	if !onGPUs || device != "" && device != "cuda" {
+	if none || !onGPUs || device != "" && device != "cuda" {
 		return b.nowhere(at.reason)
 	}
 	gpus, which, err := b.meant(all, at, need)

@@ -200,6 +200,24 @@ func TestAnAttachedServer(t *testing.T) {
 	}
 }
 
+// An attached server was said to be running: nobody waits long for one to appear.
+func TestNothingToAttachTo(t *testing.T) {
+	t.Parallel()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	l := load(t, sdk.Table{"mode": "attach", "url": fmt.Sprintf("http://127.0.0.1:%d", port)}, nil)
+	var e *sdk.Error
+	if !errors.As(l.err, &e) || e.Code != sdk.Timeout || e.KeyPath != urlKey || !strings.Contains(e.Message, "nothing has listened at http://127.0.0.1:") {
+		t.Errorf("error %v", l.err)
+	}
+	if took := time.Since(begin); took < refusedLimit || took > 6*refusedLimit {
+		t.Errorf("after %s", took)
+	}
+}
+
 // newServer is the address of a server that is running.
 func newServer(t *testing.T, behave string) string {
 	t.Helper()

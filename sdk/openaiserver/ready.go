@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/llenergymeasure/llem/sdk"
@@ -18,6 +19,9 @@ const readyPoll = 50 * time.Millisecond
 // before they answer on it.
 const probeTimeout = 2 * time.Second
 
+// refusedLimit is how long nothing may listen where a server is said to be running.
+const refusedLimit = 10 * time.Second
+
 // awaitReady returns when the server is up. One that ends before is explained.
 func (b *backend) awaitReady(ctx context.Context) error {
 	limit := b.startLimit()
@@ -29,6 +33,7 @@ func (b *backend) awaitReady(ctx context.Context) error {
 	alive, gone := b.whileAlive(ctx)
 	defer gone()
 	var last error
+	refused := time.Now() // since when, if by all questions
 	for {
 		probe, stop := context.WithTimeout(alive, probeTimeout)
 		_, err := b.server.Get(probe, b.engine.Ready)
@@ -40,6 +45,15 @@ func (b *backend) awaitReady(ctx context.Context) error {
 			return b.wrongKey(err)
 		case ctx.Err() == nil:
 			last = err
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			refused = time.Now()
+		}
+		if b.process == nil && time.Since(refused) > refusedLimit {
+			return &sdk.Error{
+				Code: sdk.Timeout, KeyPath: urlKey, Phase: "connect to the server", Message: fmt.Sprintf("nothing has listened at %s for %v", b.server.URL, refusedLimit),
+				Advice: "start the server, and wait until it serves, before llem attaches to it; or name the address at which it listens",
+			}
 		}
 		select {
 		case <-b.exited():
