@@ -162,15 +162,15 @@ func descendants(all map[int]process, pids ...int) map[int]bool {
 	return ours
 }
 
-// Descendants are the processes that came of pid, with itself, as far as /proc
-// shows them.
-func Descendants(pid int) ([]int, error) {
+// Descendants are the processes that came of the pids, with themselves, each once, as
+// far as one look at /proc shows them.
+func Descendants(pids ...int) ([]int, error) {
 	all, err := (&snapshot{root: "/"}).processes()
 	if err != nil {
 		return nil, err
 	}
 	var list []int
-	for id := range descendants(all, pid) {
+	for id := range descendants(all, pids...) {
 		list = append(list, id)
 	}
 	return list, nil

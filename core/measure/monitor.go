@@ -159,14 +159,10 @@ func (w *watch) runEnds(ctx context.Context, sources []openSource, gpus []string
 
 // ownProcesses are this process, what it started, and what the backend names.
 func ownProcesses(report sdk.LoadReport) []int {
-	var own []int
-	for _, pid := range append(named(report), os.Getpid()) {
-		// What /proc hides cannot be ours to know.
-		came, _ := environ.Descendants(pid)
-		own = append(own, came...)
-	}
+	// What /proc hides cannot be ours to know.
+	own, _ := environ.Descendants(append(named(report), os.Getpid())...)
 	slices.Sort(own)
-	return slices.Compact(own)
+	return own
 }
 
 // named are the processes that the backend names: an attached server is none of those

@@ -71,9 +71,7 @@ func (b *backend) findAttached(ctx context.Context, req sdk.LoadRequest, report 
 		return b.nowhere(at.reason + "; " + err.Error())
 	}
 	b.assume(report, at.reason, fmt.Sprintf("it is taken to hold %s: %s", which, strings.Join(gpus, ", ")))
-	for rank, id := range gpus {
-		report.Devices = slices.Insert(report.Devices, rank, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: at.front()})
-	}
+	report.Devices = append(gpuUses(gpus, at.front()), report.Devices...)
 	report.Resolved[deviceKey] = "cuda"
 	return nil
 }
@@ -97,19 +95,14 @@ func (b *backend) meant(all []sdk.InstalledGPU, at answering, need sdk.DeviceNee
 }
 
 // needOf is what the server needs by what it says of itself, and by the study besides.
-func (b *backend) needOf(cell sdk.Cell, resolved sdk.Table) (need sdk.DeviceNeed) {
+func (b *backend) needOf(cell sdk.Cell, resolved sdk.Table) sdk.DeviceNeed {
 	parameters := maps.Clone(cell.Parameters)
 	if parameters == nil {
 		parameters = sdk.Table{}
 	}
 	maps.Copy(parameters, resolved)
 	cell.Parameters = parameters
-	for _, n := range b.engine.Devices(cell) {
-		if n.Kind == "gpu" {
-			need = n
-		}
-	}
-	return need
+	return b.gpuNeed(cell)
 }
 
 // answering are the processes behind a server's address.
@@ -146,7 +139,7 @@ func (b *backend) whoAnswers(ctx context.Context) (a answering) {
 	at, own, err := reached(ctx, b.server.URL)
 	switch {
 	case err != nil:
-		return answering{reason: "it does not answer any more: " + err.Error()}
+		return answering{reason: err.Error()}
 	case !own:
 		return answering{reason: at.IP.String() + " is no address of this host"}
 	}

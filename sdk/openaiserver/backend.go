@@ -124,9 +124,7 @@ func (b *backend) fill(report *sdk.LoadReport, req sdk.LoadRequest) {
 	for key, value := range b.settings {
 		report.Resolved[key] = value
 	}
-	for rank, id := range req.DeviceIDs {
-		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.server.PID)})
-	}
+	report.Devices = gpuUses(req.DeviceIDs, int64(b.server.PID))
 	if _, digest, ok := strings.Cut(b.settings.String(containerKey, ""), "@"); ok {
 		report.ImageDigest = digest
 	}

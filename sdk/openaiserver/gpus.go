@@ -29,12 +29,7 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 	if len(req.DeviceIDs) > 0 || b.engine.Devices == nil || report.Resolved.String(deviceKey, "") == "cpu" {
 		return
 	}
-	var need sdk.DeviceNeed
-	for _, n := range b.engine.Devices(req.Cell) {
-		if n.Kind == "gpu" {
-			need = n
-		}
-	}
+	need := b.gpuNeed(req.Cell)
 	if need.Max == 0 {
 		return
 	}
@@ -67,16 +62,31 @@ func (b *backend) findGPUs(ctx context.Context, req sdk.LoadRequest, report *sdk
 	}
 	assumed = assumed[:min(count, len(assumed))]
 	if len(assumed) > 0 {
-		report.Devices = nil
-	}
-	for rank, id := range assumed {
-		report.Devices = append(report.Devices, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: int64(b.server.PID)})
+		report.Devices = gpuUses(assumed, int64(b.server.PID))
 	}
 	message := "it is not known which GPUs the server holds: " + reason
 	if len(assumed) > 0 {
 		message += fmt.Sprintf("; it is taken to hold the first %d that CUDA shows it: %s", len(assumed), strings.Join(assumed, ", "))
 	}
 	report.Warnings = append(report.Warnings, sdk.Warning{Code: "devices_assumed", Message: message})
+}
+
+// gpuNeed is what a cell needs of GPUs.
+func (b *backend) gpuNeed(cell sdk.Cell) (need sdk.DeviceNeed) {
+	for _, n := range b.engine.Devices(cell) {
+		if n.Kind == "gpu" {
+			need = n
+		}
+	}
+	return need
+}
+
+// gpuUses are GPUs that one process is taken to hold, in the order of their ranks.
+func gpuUses(ids []string, pid int64) (uses []sdk.DeviceUse) {
+	for rank, id := range ids {
+		uses = append(uses, sdk.DeviceUse{ID: id, Kind: "gpu", Rank: uint32(rank), PID: pid})
+	}
+	return uses
 }
 
 // members are the server's processes. Inside a container they are no descendants

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,13 +23,8 @@ const (
 // GPUs; apps is the shell that prints what computes on them.
 func driver(t *testing.T, apps string) {
 	t.Helper()
-	dir := t.TempDir()
 	list := fmt.Sprintf("GPU 0: NVIDIA H100 80GB HBM3 (UUID: %s)\nGPU 1: NVIDIA H100 80GB HBM3 (UUID: %s)\n  MIG 3g.40gb     Device  0: (UUID: %s)\nGPU 2: NVIDIA H100 80GB HBM3 (UUID: %s)", gpuA, gpuB, migB, gpuC)
-	script := fmt.Sprintf("#!/bin/sh\ncase $1 in\n-L) echo '%s' ;;\n*) %s ;;\nesac\n", list, apps)
-	if err := os.WriteFile(filepath.Join(dir, "nvidia-smi"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	program(t, fmt.Sprintf("case $1 in\n-L) echo '%s' ;;\n*) %s ;;\nesac", list, apps))
 }
 
 // onGPUs loads the test's server, which has a child, as one of an engine with this

@@ -30,12 +30,18 @@ func reached(ctx context.Context, address string) (at *net.TCPAddr, own bool, er
 	}
 	c, err := dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return nil, false, err
+		return nil, false, fmt.Errorf("it does not answer any more: %w", err)
 	}
 	at = c.RemoteAddr().(*net.TCPAddr) // dial knows nothing else
 	_ = c.Close()                      // nothing was said
-	interfaces, _ := net.InterfaceAddrs()
-	own = at.IP.IsLoopback() || slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+	if at.IP.IsLoopback() {
+		return at, true, nil
+	}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, false, fmt.Errorf("list this host's addresses: %w", err)
+	}
+	own = slices.ContainsFunc(interfaces, func(a net.Addr) bool {
 		network, ok := a.(*net.IPNet)
 		return ok && network.IP.Equal(at.IP)
 	})
